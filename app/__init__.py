@@ -1,0 +1,1 @@
+"""The application: nothing in here knows a container from a virtual machine."""

@@ -1,0 +1,202 @@
+"""Everything that is known at one moment: resources, the readings that told of them, and the fleet they make.
+
+All values here are immutable. Backends build new rows only for what changed, so that whoever draws them
+can compare by identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import ClassVar, TypeVar
+
+
+class Mood(StrEnum):
+    """How a resource is doing, whatever its kind calls it; the order is from worst to best."""
+
+    ATTENTION = "attention"
+    """It answers, and something about it wants a person."""
+    DOWN = "down"
+    STALE = "stale"
+    """It was seen, and has stopped answering."""
+    UNKNOWN = "unknown"
+    BUSY = "busy"
+    """It is on its way from one state to another."""
+    UP = "up"
+
+    @property
+    def glyph(self) -> str:
+        """One character that says the mood without colour."""
+        return _GLYPHS[self]
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst mood; the order in which rows of trouble are listed."""
+        return _RANKS[self]
+
+
+_GLYPHS = {
+    Mood.ATTENTION: "!",
+    Mood.DOWN: "○",
+    Mood.STALE: "◐",
+    Mood.UNKNOWN: "?",
+    Mood.BUSY: "↻",
+    Mood.UP: "●",
+}
+_RANKS = {mood: rank for rank, mood in enumerate(Mood)}
+
+STALE = "stale"
+"""The state every kind shares: the feed gives it to the rows of a source that stopped answering."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """How one resource points at another."""
+
+    kind: str
+    """The noun of the kind: ``node``, ``container``."""
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One row. Each kind adds its own figures; unknown figures are ``None``, never 0.
+
+    Subclasses set ``NOUN`` and stay flat: only immutable values, no clients, no markup.
+    Strings that came from outside are kept as they came; whoever draws them strips control characters.
+    """
+
+    NOUN: ClassVar[str] = ""
+
+    id: str
+    """Unique per kind and stable: a node's is its name, others are ``source/key``."""
+    name: str
+    source: str
+    """Which source of its backend told of it."""
+    state: str
+    """The kind's own word, such as ``up`` or ``exited``; ``stale`` is shared by all."""
+    parent: Ref | None = None
+    """Whose tags and rules reach this resource as well."""
+    tags: frozenset[str] = frozenset()
+    fault: str | None = None
+    """What is wrong with it, in words; ``None`` while nothing is known to be."""
+
+    @property
+    def ref(self) -> Ref:
+        """How others point at this resource."""
+        return Ref(self.NOUN, self.id)
+
+
+R = TypeVar("R", bound=Resource)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingKey:
+    """Who told what: one backend, about one of its sources, on one topic."""
+
+    backend: str
+    source: str
+    topic: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one backend saw at one source at one moment.
+
+    A fault keeps the last items and their ``taken_at``; whoever draws them shows the age.
+    """
+
+    backend: str
+    source: str
+    topic: str = ""
+    """Topics age apart: cheap figures, slow figures, another kind of the same source."""
+    items: tuple[Resource, ...] = ()
+    taken_at: float
+    """``time.monotonic()`` of the moment of looking: a clock that is set back changes no age."""
+    interval: float = 2.0
+    """Seconds until the next reading is due; ages are shown from two of them on."""
+    fault: str | None = None
+    ours: bool = False
+    """The fault is on our side (configuration, refused key, unreadable answer), not the outside's."""
+    stale: bool = False
+
+    @property
+    def key(self) -> ReadingKey:
+        """Which reading this one replaces in the fleet."""
+        return ReadingKey(self.backend, self.source, self.topic)
+
+    def as_stale(self, fault: str) -> Reading:
+        """The same items, marked: every row says ``stale`` and why."""
+        items = tuple(replace(item, state=STALE, fault=item.fault or fault) for item in self.items)
+        return replace(self, items=items, fault=fault, stale=True)
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class Fleet:
+    """All readings of one moment, by key; the value that panes draw and the guard judges on."""
+
+    readings: Mapping[ReadingKey, Reading] = field(default_factory=lambda: MappingProxyType({}))
+    _index: dict[str, dict[str, tuple[Resource, Reading]]] = field(default_factory=dict, compare=False, repr=False)
+
+    def with_reading(self, reading: Reading) -> Fleet:
+        """A new fleet in which ``reading`` replaces what its key held."""
+        return self.with_readings((reading,))
+
+    def with_readings(self, readings: Iterable[Reading]) -> Fleet:
+        """A new fleet with several readings replaced at once; one copy of the map for all of them."""
+        changed = dict(self.readings)
+        for reading in readings:
+            changed[reading.key] = reading
+        return Fleet(MappingProxyType(changed))
+
+    def without_source(self, backend: str, source: str) -> Fleet:
+        """A new fleet in which the source was never heard of."""
+        kept = {k: r for k, r in self.readings.items() if (k.backend, k.source) != (backend, source)}
+        return Fleet(MappingProxyType(kept))
+
+    def _of(self, noun: str) -> dict[str, tuple[Resource, Reading]]:
+        if not self._index and self.readings:
+            for reading in self.readings.values():
+                for item in reading.items:
+                    self._index.setdefault(item.NOUN, {})[item.id] = (item, reading)
+        return self._index.get(noun, {})
+
+    def of(self, kind: type[R]) -> Iterator[R]:
+        """Every resource of a kind, in the order the readings came."""
+        for item, _ in self._of(kind.NOUN).values():
+            if isinstance(item, kind):
+                yield item
+
+    def noun(self, noun: str) -> Iterator[Resource]:
+        """Every resource of the kind with that noun."""
+        for item, _ in self._of(noun).values():
+            yield item
+
+    def find(self, ref: Ref) -> Resource | None:
+        """The resource a reference points at, or ``None`` when nobody tells of it any more."""
+        found = self._of(ref.kind).get(ref.id)
+        return found[0] if found else None
+
+    def reading_of(self, ref: Ref) -> Reading | None:
+        """The reading that told of a resource: its age, its fault, its backend."""
+        found = self._of(ref.kind).get(ref.id)
+        return found[1] if found else None
+
+    def tags(self, ref: Ref) -> frozenset[str]:
+        """The tags of a resource and of everything above it; a loop of parents ends."""
+        tags: set[str] = set()
+        seen: set[Ref] = set()
+        at: Ref | None = ref
+        while at is not None and at not in seen:
+            seen.add(at)
+            item = self.find(at)
+            if item is None:
+                break
+            tags |= item.tags
+            at = item.parent
+        return frozenset(tags)

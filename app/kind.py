@@ -1,0 +1,63 @@
+"""A kind of resource: its row, columns, verbs, and how it is summed up; the contract everything is drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Generic
+
+from app.column import Column, Section, Worry
+from app.fleet import STALE, Mood, R, Ref, Resource
+
+
+def plain_mood(resource: Resource) -> Mood:
+    """The mood of kinds whose states are up, down, stale and unknown."""
+    if resource.state == STALE:
+        return Mood.STALE
+    return {"up": Mood.UP, "down": Mood.DOWN}.get(resource.state, Mood.UNKNOWN)
+
+
+def plain_worry(resource: Resource) -> Worry | None:
+    """A fault is a worry; anything else is not."""
+    return Worry(100, resource.fault) if resource.fault else None
+
+
+def plain_json(resource: Resource) -> dict[str, Any]:
+    """Every field under its own name; references as text, sets sorted."""
+    said: dict[str, Any] = {}
+    for spec in fields(resource):
+        value = getattr(resource, spec.name)
+        if isinstance(value, Ref):
+            value = str(value)
+        elif isinstance(value, frozenset):
+            value = sorted(str(one) for one in value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        said[spec.name] = value
+    return said
+
+
+def no_sections(resource: Resource) -> Sequence[Section]:
+    """Nothing beyond the columns."""
+    return ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind(Generic[R]):
+    """What the console, the command line and the docs need to know about one kind."""
+
+    noun: str
+    """Singular, as on the command line: ``node``."""
+    plural: str
+    type: type[R]
+    columns: tuple[Column[R], ...]
+    """The first column is the name and is never dropped."""
+    verbs: type
+    """The contract class; backends that can do a verb subclass it."""
+    mood: Callable[[R], Mood] = plain_mood
+    worry: Callable[[R], Worry | None] = plain_worry
+    """What makes a row one of the worst; ``None`` when nothing does."""
+    describe: Callable[[R], Sequence[Section]] = no_sections
+    figures: Mapping[str, Callable[[R], float | None]]
+    """What the history records at each reading, by name."""
+    json: Callable[[R], dict[str, Any]] = plain_json
+    empty: tuple[str, str]
+    """Two lines for an empty pane: what would fill it, and the key or command that does."""

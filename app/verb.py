@@ -1,0 +1,439 @@
+"""Verbs and views, declared once on a kind's contract class, and the catalog that everything is drawn from.
+
+A key, a palette line, a CLI command, the help, the key sheet and the form all come from one declaration::
+
+    class NodeVerbs:
+        @verb(key="r", risk=Risk.DISRUPTS)
+        async def reboot(self, target: Node, *, delay: Annotated[int, Help("seconds to wait first")] = 0) -> Plan:
+            \"\"\"Restart the host.\"\"\"
+            raise Unsupported
+
+What the method takes says what the verb acts on: a resource (one plan each), a ``Sequence`` of them (one plan for
+the group), or neither (a verb of the kind: create, spawn, add).
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from app.column import Cell, Column
+from app.errors import Clash
+from app.fleet import Resource
+from app.plan import Plan, Risk
+
+F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """Says what a parameter is for; stands in ``Annotated``."""
+
+    text: str
+    example: str = ""
+    secret: bool = False
+    """Masked in forms, never witnessed."""
+
+
+class Scope(StrEnum):
+    """What a verb acts on."""
+
+    KIND = "kind"
+    """No target: it makes one, or concerns the kind."""
+    EACH = "each"
+    """Each target by itself."""
+    GROUP = "group"
+    """All targets of one backend in one plan."""
+
+
+class Shape(StrEnum):
+    """How a parameter is given on the command line."""
+
+    ARGUMENT = "argument"
+    OPTION = "option"
+    FLAG = "flag"
+    COMMAND = "command"
+    """Everything after ``--``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Param:
+    """One typed input of a verb: a CLI option or argument, and a field of the console's form."""
+
+    name: str
+    """As in Python; ``option`` is its form on the command line."""
+    shape: Shape
+    type: type
+    """``str``, ``int``, ``float``, ``bool`` or ``Path``: what one given value is read as."""
+    required: bool
+    default: Any = None
+    many: bool = False
+    """A tuple of values: the option may be repeated."""
+    choices: tuple[str, ...] = ()
+    help: str = ""
+    example: str = ""
+    secret: bool = False
+
+    @property
+    def option(self) -> str:
+        """The long option: ``wait_timeout`` is ``--wait-timeout``."""
+        return "--" + self.name.rstrip("_").replace("_", "-")
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """What the decorators leave on a method."""
+
+    key: str | None
+    risk: Risk
+    view: bool
+    name: str | None
+    carried: bool
+    order: int
+
+
+_MARK = "__quarterdeck_verb__"
+_declared = 0
+
+
+def _mark(key: str | None, risk: Risk, view: bool, name: str | None, carried: bool) -> Callable[[F], F]:
+    def leave(method: F) -> F:
+        global _declared
+        _declared += 1
+        setattr(method, _MARK, _Mark(key, risk, view, name, carried, _declared))
+        return method
+
+    return leave
+
+
+def verb(
+    *, risk: Risk, key: str | None = None, name: str | None = None, carried: bool = False
+) -> Callable[[F], F]:
+    """Declare an action; the method returns a ``Plan``.
+
+    ``carried`` says that the outside finishes the work by itself once it has started, so that ``--no-wait`` and
+    "leave" at quitting are honest.
+    """
+    return _mark(key, risk, False, name, carried)
+
+
+def view(*, key: str | None = None, name: str | None = None) -> Callable[[F], F]:
+    """Declare something to read; the method returns ``Rows``, ``Text`` or ``Stream``."""
+    return _mark(key, Risk.SAFE, True, name, False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowAction:
+    """A key on a row of a view that performs a verb on the view's target, filled in from the row."""
+
+    key: str
+    verb: str
+    label: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Fixed arguments of the verb."""
+    take: Mapping[str, str] = field(default_factory=dict)
+    """Argument name -> attribute of the row it is taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table to read: processes, units, images. ``items`` are flat dataclasses; JSON shows their fields."""
+
+    columns: tuple[Column[Any], ...]
+    items: tuple[Any, ...]
+    actions: tuple[RowAction, ...] = ()
+    note: str = ""
+    every: float | None = None
+    """Seconds after which an open screen reads it again; ``None`` reads once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Lines to read, as they came."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Lines that keep coming: a journal, a log. Closing the iterator ends what sends them."""
+
+    lines: AsyncIterator[str]
+    title: str = ""
+
+
+View = Rows | Text | Stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """One declared verb or view of one kind."""
+
+    noun: str
+    name: str
+    method: str
+    key: str | None
+    risk: Risk
+    view: bool
+    carried: bool
+    owner: type
+
+    @property
+    def id(self) -> str:
+        """``node.reboot``: what keymaps, rules and bindings call it."""
+        return f"{self.noun}.{self.name}"
+
+    @property
+    def title(self) -> str:
+        """``node reboot``: what the command line, the witness and outcomes call it."""
+        return f"{self.noun} {self.name}"
+
+    @property
+    def doc(self) -> str:
+        """The whole docstring of the declaration."""
+        return inspect.getdoc(getattr(self.owner, self.method)) or ""
+
+    @property
+    def help(self) -> str:
+        """The first line of the docstring."""
+        return self.doc.partition("\n")[0]
+
+    @cached_property
+    def _signature(self) -> tuple[Scope, tuple[Param, ...]]:
+        return _read_signature(getattr(self.owner, self.method))
+
+    @property
+    def scope(self) -> Scope:
+        """What it acts on."""
+        return self._signature[0]
+
+    @property
+    def params(self) -> tuple[Param, ...]:
+        """Its typed inputs, in the order of declaration."""
+        return self._signature[1]
+
+    @property
+    def takes_target(self) -> bool:
+        """Whether it acts on resources at all."""
+        return self.scope is not Scope.KIND
+
+
+def _read_signature(method: Callable[..., Any]) -> tuple[Scope, tuple[Param, ...]]:
+    hints = get_type_hints(method, include_extras=True)
+    scope = Scope.KIND
+    params: list[Param] = []
+    for number, parameter in enumerate(list(inspect.signature(method).parameters.values())[1:]):
+        hint = hints.get(parameter.name, str)
+        if number == 0:
+            found = _scope_of(hint)
+            if found is not None:
+                scope = found
+                continue
+        params.append(_param_of(parameter, hint))
+    return scope, tuple(params)
+
+
+def _scope_of(hint: Any) -> Scope | None:
+    if isinstance(hint, type) and issubclass(hint, Resource):
+        return Scope.EACH
+    arguments = get_args(hint)
+    if get_origin(hint) is Sequence and arguments and isinstance(arguments[0], type):
+        return Scope.GROUP if issubclass(arguments[0], Resource) else None
+    return None
+
+
+def _param_of(parameter: inspect.Parameter, hint: Any) -> Param:
+    told = Help("")
+    if get_origin(hint) is Annotated:
+        told = next((extra for extra in get_args(hint)[1:] if isinstance(extra, Help)), told)
+        hint = get_args(hint)[0]
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(option for option in get_args(hint) if option is not type(None))
+    many = get_origin(hint) is tuple
+    if many:
+        hint = get_args(hint)[0]
+    choices: tuple[str, ...] = ()
+    if get_origin(hint) is Literal:
+        choices, hint = tuple(str(choice) for choice in get_args(hint)), str
+    elif isinstance(hint, type) and issubclass(hint, Enum):
+        choices, hint = tuple(str(member.value) for member in hint), str
+    required = parameter.default is inspect.Parameter.empty
+    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        shape, many, required = Shape.COMMAND, True, True
+    elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+        shape = Shape.FLAG if hint is bool else Shape.OPTION
+    else:
+        shape = Shape.ARGUMENT
+    if hint not in (str, int, float, bool, Path):
+        raise Clash(f"parameter '{parameter.name}' has a type no option can have", where=str(hint))
+    return Param(
+        name=parameter.name,
+        shape=shape,
+        type=hint,
+        required=required,
+        default=None if required else parameter.default,
+        many=many,
+        choices=choices,
+        help=told.text,
+        example=told.example,
+        secret=told.secret,
+    )
+
+
+def verbs_of(noun: str, contract: type) -> tuple[Verb, ...]:
+    """The verbs a contract class declares, in the order they stand there."""
+    found: list[tuple[int, Verb]] = []
+    for method, member in inspect.getmembers(contract, inspect.isfunction):
+        mark: _Mark | None = getattr(member, _MARK, None)
+        if mark is not None:
+            name = mark.name or method.rstrip("_").replace("_", "-")
+            declared = Verb(
+                noun=noun,
+                name=name,
+                method=method,
+                key=mark.key,
+                risk=mark.risk,
+                view=mark.view,
+                carried=mark.carried,
+                owner=contract,
+            )
+            found.append((mark.order, declared))
+    return tuple(declared for _, declared in sorted(found, key=lambda pair: pair[0]))
+
+
+def offers(backend: object, declared: Verb) -> bool:
+    """Whether a backend defines the verb's method itself, rather than inheriting the contract's refusal."""
+    own = getattr(type(backend), declared.method, None)
+    return own is not None and own is not getattr(declared.owner, declared.method)
+
+
+GLOBAL_KEYS: Mapping[str, str] = {
+    ":": "command line",
+    "/": "filter",
+    "?": "help",
+    "escape": "back",
+    "j": "down",
+    "k": "up",
+    "down": "down",
+    "up": "up",
+    "g": "first row",
+    "G": "last row",
+    "home": "first row",
+    "end": "last row",
+    "pageup": "page up",
+    "pagedown": "page down",
+    "d": "describe",
+    "y": "raw view",
+    "enter": "open",
+    "space": "mark",
+    "ctrl+@": "mark range",
+    "ctrl+space": "mark range",
+    "ctrl+backslash": "clear marks",
+    "N": "sort by name",
+    "A": "sort by age",
+    "S": "sort by state",
+    "O": "sort by the next column",
+    "I": "reverse the sort",
+    "left": "scroll left",
+    "right": "scroll right",
+    "ctrl+z": "faults only",
+    "ctrl+w": "wide",
+    "ctrl+r": "look again now",
+    "c": "copy",
+    "0": "overview",
+    "1": "pane 1",
+    "2": "pane 2",
+    "3": "pane 3",
+    "4": "pane 4",
+    "5": "pane 5",
+    "6": "pane 6",
+    "w": "witness",
+    "J": "jobs",
+    "ctrl+p": "palette",
+    "q": "quit",
+    "ctrl+q": "quit",
+    "ctrl+c": "quit",
+    "[": "history back",
+    "]": "history forward",
+    "-": "last view",
+    "tab": "next",
+    "T": "theme",
+}
+"""Keys the console keeps for itself in every pane; a verb that claims one is a clash. Names as Textual gives them."""
+
+
+class Catalog:
+    """Every verb of every kind; the one list that keys, palette, command line, help and docs are drawn from.
+
+    Raises ``Clash`` when a key or a name stands twice in a kind, or a key shadows a global one.
+    """
+
+    def __init__(self, contracts: Mapping[str, type]) -> None:
+        self._verbs: dict[str, tuple[Verb, ...]] = {}
+        for noun, contract in contracts.items():
+            declared = verbs_of(noun, contract)
+            _refuse_clashes(declared)
+            self._verbs[noun] = declared
+
+    def __iter__(self) -> Iterator[Verb]:
+        for declared in self._verbs.values():
+            yield from declared
+
+    def on(self, noun: str) -> tuple[Verb, ...]:
+        """The verbs of one kind; empty for a noun nobody declared."""
+        return self._verbs.get(noun, ())
+
+    def find(self, noun: str, name: str) -> Verb | None:
+        """One verb by noun and name."""
+        return next((v for v in self.on(noun) if v.name == name), None)
+
+
+def _refuse_clashes(declared: Sequence[Verb]) -> None:
+    names: dict[str, Verb] = {}
+    keys: dict[str, Verb] = {}
+    for one in declared:
+        if one.name in names or one.name in ("list", "show"):
+            raise Clash(f"verb '{one.title}' is declared twice", where=one.owner.__qualname__)
+        names[one.name] = one
+        if one.key is None:
+            continue
+        if one.key in GLOBAL_KEYS:
+            raise Clash(f"key '{one.key}' of '{one.title}' is '{GLOBAL_KEYS[one.key]}' everywhere")
+        if one.key in keys:
+            raise Clash(f"key '{one.key}' is both '{keys[one.key].title}' and '{one.title}'")
+        keys[one.key] = one
+
+
+def jsonable(item: Any) -> dict[str, Any]:
+    """A flat row of a view as JSON-ready fields."""
+    return {name: getattr(item, name) for name in item.__dataclass_fields__ if not name.startswith("_")}
+
+
+__all__ = [
+    "GLOBAL_KEYS",
+    "Catalog",
+    "Cell",
+    "Help",
+    "Param",
+    "Plan",
+    "Risk",
+    "RowAction",
+    "Rows",
+    "Scope",
+    "Shape",
+    "Stream",
+    "Text",
+    "Verb",
+    "View",
+    "jsonable",
+    "offers",
+    "verb",
+    "verbs_of",
+    "view",
+]
