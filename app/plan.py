@@ -33,7 +33,7 @@ class Result:
 
     exit_code: int = 0
     message: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Report(Protocol):
@@ -132,7 +132,7 @@ class Plan:
     @property
     def digest(self) -> str:
         """SHA-256 over targets, texts, order and lanes: two plans with one digest do the same."""
-        said = [[str(s.ref), s.text, s.name, list(s.after), s.lane] for s in self.steps]
+        said: list[Any] = [[str(s.ref), s.text, s.name, list(s.after), s.lane] for s in self.steps]
         said.append([*self.loses, int(self.risk or 0)])
         return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -181,5 +181,7 @@ def _check_order(steps: Sequence[Step]) -> None:
     while len(done) < len(after):
         ready = [name for name, needs in after.items() if name not in done and done.issuperset(needs)]
         if not ready:
-            raise ConfigurationError("steps wait for each other in a circle", where=", ".join(sorted(set(after) - done)))
+            raise ConfigurationError(
+                "steps wait for each other in a circle", where=", ".join(sorted(set(after) - done))
+            )
         done.update(ready)

@@ -112,9 +112,7 @@ def _mark(key: str | None, risk: Risk, view: bool, name: str | None, carried: bo
     return leave
 
 
-def verb(
-    *, risk: Risk, key: str | None = None, name: str | None = None, carried: bool = False
-) -> Callable[[F], F]:
+def verb(*, risk: Risk, key: str | None = None, name: str | None = None, carried: bool = False) -> Callable[[F], F]:
     """Declare an action; the method returns a ``Plan``.
 
     ``carried`` says that the outside finishes the work by itself once it has started, so that ``--no-wait`` and
@@ -135,9 +133,9 @@ class RowAction:
     key: str
     verb: str
     label: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Fixed arguments of the verb."""
-    take: Mapping[str, str] = field(default_factory=dict)
+    take: Mapping[str, str] = field(default_factory=dict[str, str])
     """Argument name -> attribute of the row it is taken from."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ def need(present: object, what: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A private HOME, QUARTERDECK_HOME and environment for every test: nobody's own files are touched."""
     folder = tmp_path / "home"
     folder.mkdir(mode=0o700)
@@ -30,4 +29,4 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("QUARTERDECK_HOME", str(folder / "quarterdeck"))
     for name in ("QUARTERDECK_HOSTS", "SSH_AUTH_SOCK", "NO_COLOR", "QUARTERDECK_TODAY"):
         monkeypatch.delenv(name, raising=False)
-    yield folder
+    return folder

@@ -1,0 +1,175 @@
+"""What a backend is: it names its sources, watches each, and offers the verbs it defines.
+
+A backend knows neither feed nor screen. It may poll or be pushed to; it says what it sees through ``emit``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from app.fleet import Fleet, Reading
+from app.inventory.model import Inventory
+from app.link import Links
+from app.plan import Plan
+from app.verb import Verb
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing a backend watches: a host, a cluster, a bus."""
+
+    backend: str
+    name: str
+    interval: float = 2.0
+    """Seconds between readings; after three without a sign of life the source is stale."""
+    nouns: tuple[str, ...] = ()
+    """The kinds it fills."""
+    fingerprint: str = ""
+    """Changes when its configuration does; a reload restarts only sources whose fingerprint changed."""
+
+
+class Emit(Protocol):
+    """How a backend tells what it saw. Callable from the event loop only."""
+
+    def __call__(self, reading: Reading) -> None:
+        """Replace what this source was last known to hold on the reading's topic."""
+
+    def alive(self) -> None:
+        """Say that the source answered and nothing changed."""
+
+    def fault(self, words: str, *, ours: bool = False) -> None:
+        """Say that the source did not answer, and why; the last items stay and age."""
+
+
+AskSecret = Callable[[str, str], Awaitable[str | None]]
+"""(what for, prompt) -> the secret, or ``None`` when there is nobody to ask or the operator declined."""
+
+
+async def nobody(what: str, prompt: str) -> str | None:
+    """The answer where there is no operator to ask."""
+    return None
+
+
+@dataclass(kw_only=True)
+class Context:
+    """What a backend may use; made once, before any backend."""
+
+    inventory: Callable[[], Inventory]
+    links: Links
+    fleet: Callable[[], Fleet]
+    ask_secret: AskSecret = nobody
+    state: Path = field(default_factory=Path)
+    """The state folder."""
+    cache: Path = field(default_factory=Path)
+    clock: Callable[[], float] = time.monotonic
+    one_shot: bool = False
+    """A command line that wants first readings soon: samplers take two samples 0.3 s apart."""
+    demo: int = 0
+    """Size of the pretend fleet; 0 when the fleet is real."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Nothing stands against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The operator must agree."""
+
+    reason: str
+    type_name: bool = False
+    """The name is to be typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """It is not done, and why."""
+
+    reason: str
+    rule: str = ""
+    """Which rule said so."""
+
+
+Verdict = Allow | Ask | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Intention:
+    """What is about to be judged: the verb, its targets, the plan and who wants it."""
+
+    verb: Verb
+    targets: tuple[str, ...]
+    plan: Plan
+    why: str = ""
+    trace: str = ""
+
+
+class Reservation(Protocol):
+    """Something held for a job: a part of a budget, a lock."""
+
+    async def settle(self, *, ok: bool, seconds: float) -> None:
+        """The job ran; what it really used is now known."""
+
+    async def release(self) -> None:
+        """The job did not run; nothing was used."""
+
+
+class Rule(Protocol):
+    """A backend's say in the guard: a budget, a policy, a capacity."""
+
+    name: str
+
+    async def gather(self, intention: Intention, fleet: Fleet) -> Any:
+        """Fetch the evidence that judging needs; may do I/O, bounded in time."""
+        ...
+
+    def judge(self, intention: Intention, fleet: Fleet, evidence: Any) -> Verdict:
+        """Decide on the evidence alone: pure."""
+        ...
+
+    async def reserve(self, intention: Intention) -> Reservation | None:
+        """Hold what the plan will use, atomically; raises Refused when it is gone meanwhile."""
+        ...
+
+
+class Backend:
+    """Base of all backends. Subclasses also subclass the contract class of each kind whose verbs they offer.
+
+    Construction does no I/O and imports nothing heavy.
+    """
+
+    name: ClassVar[str]
+    """Unique; the first part of every reading's key."""
+    nouns: ClassVar[tuple[str, ...]] = ()
+    """The kinds it fills."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def sources(self, inventory: Inventory) -> Sequence[Source]:
+        """What there is to watch, from configuration alone, without I/O."""
+        return ()
+
+    async def watch(self, source: Source, emit: Emit, nudge: asyncio.Event) -> None:
+        """Say what is seen at one source until cancelled; ``nudge`` asks to look now (clear it when doing so).
+
+        May raise: the feed keeps the last items, shows the fault, waits (longer each time) and calls again.
+        """
+        raise NotImplementedError
+
+    def rules(self) -> Sequence[Rule]:
+        """Its say in the guard."""
+        return ()
+
+    def settings(self) -> Mapping[str, str]:
+        """Paths and versions for ``info``."""
+        return {}
+
+    async def close(self) -> None:
+        """Let go of everything, bounded in time."""

@@ -1,0 +1,144 @@
+"""hosts.yaml as everything else sees it: resolved, typed, immutable values.
+
+A node with a mistake is still a node: it carries the ``fault`` that its row will show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+Thresholds = tuple[float, float]
+"""(warning, critical), in percent."""
+
+
+class Sudo(StrEnum):
+    """How a node's operator becomes root."""
+
+    NONE = "none"
+    NOPASSWD = "nopasswd"
+    ASK = "ask"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mistake:
+    """One thing wrong in a file the operator wrote; drawn as ``FILE:LINE:COL: what (nearest valid name)``."""
+
+    file: str
+    line: int
+    column: int
+    what: str
+    nearest: str = ""
+    node: str | None = None
+    """The node whose row shows it, where it belongs to one."""
+
+    def __str__(self) -> str:
+        hint = f" (nearest valid name: {self.nearest})" if self.nearest else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.what}{hint}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshEntry:
+    """What a node entry itself says of SSH; ``None`` leaves it to ssh_config, then to ``defaults.ssh``."""
+
+    host: str
+    """Address or ssh_config alias."""
+    port: int | None = None
+    user: str | None = None
+    identity: tuple[str, ...] = ()
+    proxy_jump: str | None = None
+    password: Literal["ask"] | None = None
+    """``ask``: password and keyboard-interactive are prompted for, masked, and kept in memory only."""
+    passphrase: Literal["ask"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SshDefaults:
+    """``defaults.ssh``: what holds where neither the node entry nor ssh_config says anything."""
+
+    user: str | None = None
+    port: int | None = None
+    identity: tuple[str, ...] = ()
+    connect_timeout: float = 10.0
+    known_hosts: Path | None = None
+    """``None``: what ``ssh -G`` says."""
+    config: Path | None = None
+    """``None``: OpenSSH's own files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PingEntry:
+    """How a device without a shell is checked."""
+
+    method: Literal["icmp", "tcp"] = "icmp"
+    host: str = ""
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeEntry:
+    """One node as configured."""
+
+    name: str
+    local: bool = False
+    ssh: SshEntry | None = None
+    ping: PingEntry | None = None
+    routes: tuple[str, ...] = ()
+    """Addresses tried in order; empty means the one of ``ssh``."""
+    tags: frozenset[str] = frozenset()
+    """Own tags and the names of the groups it is in."""
+    sudo: Sudo = Sudo.NONE
+    rate: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    interval: float = 2.0
+    thresholds: Mapping[str, Thresholds] = field(default_factory=lambda: MappingProxyType({}))
+    fault: str | None = None
+    """The mistakes of this entry, in words; such a node is shown and not contacted."""
+    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Keys that belong to other backends (docker, proxmox, stacks), as they stood."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the guard is told by the configuration; patterns as on the command line (``@prod``, ``pi``, ``n*``)."""
+
+    read_only: tuple[str, ...] = ()
+    type_name: tuple[str, ...] = ()
+    require_why: Literal["never", "destroys", "disrupts", "always"] = "destroys"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wallboard:
+    """What the wallboard shows."""
+
+    rotate: float = 15.0
+    panes: tuple[str, ...] = ()
+    """``overview`` and plural nouns; empty means the overview and every kind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """Everything hosts.yaml says, resolved."""
+
+    path: Path | None = None
+    """``None`` for the zero-configuration default."""
+    watched: tuple[Path, ...] = ()
+    """Every file it was read from; a change of one of them is a reason to read again."""
+    nodes: Mapping[str, NodeEntry] = field(default_factory=lambda: MappingProxyType({}))
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    ssh: SshDefaults = field(default_factory=SshDefaults)
+    interval: float = 2.0
+    rules: Rules = field(default_factory=Rules)
+    keys: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Binding id -> key: ``node.reboot: f9``."""
+    theme: str | None = None
+    wallboard: Wallboard = field(default_factory=Wallboard)
+    mistakes: tuple[Mistake, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Top-level keys that belong to other backends, as they stood."""
+
+    def __iter__(self) -> Iterator[NodeEntry]:
+        return iter(self.nodes.values())

@@ -1,0 +1,1 @@
+"""Adapters to outside systems, one module or package each, and the kinds they fill."""
