@@ -1,0 +1,1 @@
+"""This machine, through the same face as any other."""
