@@ -47,6 +47,8 @@ _GLYPHS = {
 }
 _RANKS = {mood: rank for rank, mood in enumerate(Mood)}
 
+_NEVER_STALE = frozenset({"down", "unknown", "stale"})
+
 STALE = "stale"
 """The state every kind shares: the feed gives it to the rows of a source that stopped answering."""
 
@@ -131,9 +133,16 @@ class Reading:
         return ReadingKey(self.backend, self.source, self.topic)
 
     def as_stale(self, fault: str) -> Reading:
-        """The same items, marked: every row says ``stale`` and why."""
-        items = tuple(replace(item, state=STALE, fault=item.fault or fault) for item in self.items)
+        """The same items, marked: every row says ``stale`` and why; what was down or unknown stays so."""
+        items = tuple(
+            item if item.state in _NEVER_STALE else replace(item, state=STALE, fault=fault) for item in self.items
+        )
         return replace(self, items=items, fault=fault, stale=True)
+
+    @property
+    def waiting(self) -> bool:
+        """Nothing was seen yet: rows stand there, and each is still unknown without a fault."""
+        return self.fault is None and all(i.state == "unknown" and i.fault is None for i in self.items)
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)

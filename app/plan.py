@@ -39,6 +39,9 @@ class Result:
 class Report(Protocol):
     """What a running step can tell and ask; handed to ``Step.run``."""
 
+    wait: bool
+    """False: start it, record its handle and return; the outside carries it on (only for carried verbs)."""
+
     def log(self, line: str) -> None:
         """Add one line to the job's log."""
 

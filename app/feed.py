@@ -1,0 +1,306 @@
+"""One supervised watch per source, and the fleet that comes of them.
+
+The feed owns what no backend should have to think about: staggered starts, restarts with growing waits, staleness,
+and how often a new fleet is handed out (the first at once, then at most four a second). It knows no screen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from app.backend import Backend, Source
+from app.errors import ConfigurationError, HostKeyError, QuarterdeckError
+from app.fleet import Fleet, Reading, ReadingKey
+from app.history import History
+from app.inventory.model import Inventory
+from app.kind import Kind
+
+log = logging.getLogger(__name__)
+
+PUBLISH_EVERY = 0.25
+"""Seconds between two fleets at the least."""
+STALE_AFTER = 3
+"""Intervals without a sign of life after which a source is stale."""
+LONGEST_WAIT = 32.0
+"""Seconds between two attempts at most."""
+STAGGER = 0.005
+"""Seconds between the starts of two sources, so that a thousand hosts are not greeted at once."""
+
+Listener = Callable[[Fleet], None]
+
+
+@dataclass(slots=True)
+class Watched:
+    """One source under supervision."""
+
+    source: Source
+    backend: Backend
+    nudge: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    alive_at: float = 0.0
+    keys: set[ReadingKey] = field(default_factory=set[ReadingKey])
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once something was seen or found to be wrong: a first reading that waits for nothing more."""
+    fault: str | None = None
+    ours: bool = False
+    restarts: int = 0
+
+
+class Feed:
+    """Watches every source of every backend and holds the newest fleet."""
+
+    def __init__(
+        self,
+        backends: Iterable[Backend],
+        kinds: Mapping[str, Kind],  # pyright: ignore[reportMissingTypeArgument, reportUnknownParameterType]
+        history: History | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.fleet = Fleet()
+        self.history = history
+        self._backends = {backend.name: backend for backend in backends}
+        self._kinds = kinds
+        self._clock = clock
+        self._watched: dict[tuple[str, str], Watched] = {}
+        self._pending: dict[ReadingKey, Reading] = {}
+        self._listeners: list[Listener] = []
+        self._published_at = float("-inf")
+        self._publishing: asyncio.TimerHandle | None = None
+        self._ageing: asyncio.Task[None] | None = None
+
+    # -- what others ask of it ------------------------------------------------------------------------------------
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Hear of every new fleet; returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+
+    def sources(self) -> tuple[Source, ...]:
+        """What is being watched."""
+        return tuple(watched.source for watched in self._watched.values())
+
+    def nudge(self, backend: str, source: str) -> None:
+        """Ask for a look at one source now."""
+        watched = self._watched.get((backend, source))
+        if watched is not None:
+            watched.nudge.set()
+
+    def nudge_all(self) -> None:
+        """Ask for a look at everything now."""
+        for watched in self._watched.values():
+            watched.nudge.set()
+
+    def configure(self, inventory: Inventory, wanted: Callable[[Source], bool] = lambda source: True) -> None:
+        """Watch what the inventory says: sources whose fingerprint stayed the same are left alone."""
+        found: dict[tuple[str, str], tuple[Source, Backend]] = {}
+        for backend in self._backends.values():
+            for source in backend.sources(inventory):
+                if wanted(source):
+                    found[(source.backend, source.name)] = (source, backend)
+        for key, watched in list(self._watched.items()):
+            if key not in found or found[key][0] != watched.source:
+                self._drop(key, watched, forget=key not in found)
+        for number, (key, (source, backend)) in enumerate(found.items()):
+            if key not in self._watched:
+                watched = Watched(source, backend, alive_at=self._clock())
+                self._watched[key] = watched
+                watched.task = asyncio.create_task(
+                    self._supervise(watched, number * STAGGER), name=f"watch {source.backend}/{source.name}"
+                )
+        if self._ageing is None:
+            self._ageing = asyncio.create_task(self._age(), name="ageing")
+
+    async def first(self, timeout: float) -> tuple[Watched, ...]:
+        """Wait until every source has told something, at most ``timeout`` seconds; returns those that have not."""
+        waiting = [asyncio.create_task(watched.told.wait()) for watched in self._watched.values()]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=timeout)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        self._publish()
+        return tuple(watched for watched in self._watched.values() if not watched.told.is_set())
+
+    def faults(self) -> tuple[Watched, ...]:
+        """Sources that cannot be read because of us: configuration, refused key, unreadable answer."""
+        return tuple(watched for watched in self._watched.values() if watched.fault and watched.ours)
+
+    async def close(self) -> None:
+        """Stop watching, bounded in time."""
+        tasks = [w.task for w in self._watched.values() if w.task is not None]
+        if self._ageing is not None:
+            tasks.append(self._ageing)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
+        if self._publishing is not None:
+            self._publishing.cancel()
+        self._watched.clear()
+        self._ageing = None
+
+    # -- supervision ----------------------------------------------------------------------------------------------
+
+    def _drop(self, key: tuple[str, str], watched: Watched, *, forget: bool) -> None:
+        if watched.task is not None:
+            watched.task.cancel()
+        del self._watched[key]
+        for pending in [k for k in self._pending if (k.backend, k.source) == key]:
+            del self._pending[pending]
+        if forget:
+            self.fleet = self.fleet.without_source(*key)
+            self._hand_out()
+
+    async def _supervise(self, watched: Watched, delay: float) -> None:
+        """Watch one source for ever: a watch that fails is begun again after 1, 2, 4 … 32 seconds, with jitter."""
+        await asyncio.sleep(delay)
+        failures = 0
+        emit = _Emitter(self, watched)
+        while True:
+            begun = self._clock()
+            try:
+                await watched.backend.watch(watched.source, emit, watched.nudge)
+                words, ours = "its watch ended", True
+            except asyncio.CancelledError:
+                raise
+            except QuarterdeckError as error:
+                words, ours = str(error), isinstance(error, (ConfigurationError, HostKeyError))
+            except Exception as error:
+                log.exception("watch %s/%s", watched.source.backend, watched.source.name)
+                words, ours = f"{type(error).__name__}: {error} (details are in the log file)", True
+            failures = 0 if self._clock() - begun > 60 else failures + 1
+            watched.restarts += 1
+            self.failed(watched, words, ours=ours)
+            wait = min(LONGEST_WAIT, 2.0 ** (failures - 1)) if failures else 1.0
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(watched.nudge.wait(), wait * random.uniform(0.75, 1.25))
+                watched.nudge.clear()
+
+    async def _age(self) -> None:
+        """Mark what stopped answering: its rows stay, and say so."""
+        while True:
+            await asyncio.sleep(0.5)
+            now = self._clock()
+            for watched in self._watched.values():
+                if now - watched.alive_at > STALE_AFTER * watched.source.interval:
+                    self._mark_stale(watched, now)
+
+    def _mark_stale(self, watched: Watched, now: float) -> None:
+        for key in watched.keys:
+            reading = self._pending.get(key) or self.fleet.readings.get(key)
+            if reading is None or reading.stale or reading.waiting:
+                continue
+            words = watched.fault or f"no answer for {now - watched.alive_at:.0f} s"
+            self._put(reading.as_stale(words))
+
+    # -- what backends say ----------------------------------------------------------------------------------------
+
+    def seen(self, watched: Watched, reading: Reading) -> None:
+        """Take a reading; a source that speaks is alive."""
+        watched.alive_at = self._clock()
+        if reading.fault != watched.fault:
+            if reading.fault:
+                log.warning("%s/%s: %s", reading.backend, reading.source, reading.fault)
+            elif watched.fault:
+                log.info("%s/%s: answers again", reading.backend, reading.source)
+        watched.fault, watched.ours = reading.fault, reading.ours
+        watched.keys.add(reading.key)
+        self._put(reading)
+        if not reading.waiting:
+            watched.told.set()
+            self._record(reading)
+
+    def alive(self, watched: Watched) -> None:
+        """Nothing changed: the readings stay and are young again."""
+        now = self._clock()
+        watched.alive_at = now
+        watched.told.set()
+        for key in watched.keys:
+            reading = self._pending.get(key) or self.fleet.readings.get(key)
+            if reading is None:
+                continue
+            if reading.stale or reading.fault:
+                continue
+            fresh = replace(reading, taken_at=now)
+            self._put(fresh)
+            self._record(fresh)
+
+    def failed(self, watched: Watched, words: str, *, ours: bool) -> None:
+        """The source did not answer: the last items stay, with the fault; they become stale in time."""
+        if words != watched.fault:
+            log.warning("%s/%s: %s", watched.source.backend, watched.source.name, words)
+        watched.fault, watched.ours = words, ours
+        for key in watched.keys:
+            reading = self._pending.get(key) or self.fleet.readings.get(key)
+            if reading is not None and (reading.fault, reading.ours) != (words, ours):
+                self._put(replace(reading, fault=words, ours=ours))
+        if not watched.keys:
+            empty = Reading(
+                backend=watched.source.backend,
+                source=watched.source.name,
+                taken_at=self._clock(),
+                interval=watched.source.interval,
+                fault=words,
+                ours=ours,
+            )
+            watched.keys.add(empty.key)
+            self._put(empty)
+        watched.told.set()
+
+    def _record(self, reading: Reading) -> None:
+        if self.history is None or reading.fault is not None:
+            return
+        for item in reading.items:
+            kind = self._kinds.get(item.NOUN)
+            if kind is not None:
+                for figure, read in kind.figures.items():
+                    self.history.push(item.ref, figure, reading.taken_at, read(item))
+
+    # -- handing out ----------------------------------------------------------------------------------------------
+
+    def _put(self, reading: Reading) -> None:
+        self._pending[reading.key] = reading
+        if self._publishing is None:
+            wait = self._published_at + PUBLISH_EVERY - self._clock()
+            loop = asyncio.get_running_loop()
+            self._publishing = loop.call_later(max(0.0, wait), self._publish)
+
+    def _publish(self) -> None:
+        if self._publishing is not None:
+            self._publishing.cancel()
+            self._publishing = None
+        self._published_at = self._clock()
+        if self._pending:
+            readings, self._pending = self._pending, {}
+            self.fleet = self.fleet.with_readings(readings.values())
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(self.fleet)
+            except Exception:
+                log.exception("a listener of the feed failed")
+
+
+class _Emitter:
+    """What one watch says is told to the feed under the source's name."""
+
+    def __init__(self, feed: Feed, watched: Watched) -> None:
+        self._feed = feed
+        self._watched = watched
+
+    def __call__(self, reading: Reading) -> None:
+        self._feed.seen(self._watched, reading)
+
+    def alive(self) -> None:
+        self._feed.alive(self._watched)
+
+    def fault(self, words: str, *, ours: bool = False) -> None:
+        self._feed.failed(self._watched, words, ours=ours)
