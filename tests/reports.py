@@ -20,6 +20,8 @@ class RecordingReport:
     """What a child given the terminal returns; ``None``: there is no terminal."""
     handle_error: Exception | None = None
     """Raised by ``handle``, as a full disk would."""
+    wait: bool = True
+    """False: as with ``--no-wait``."""
 
     logs: list[str] = field(default_factory=list[str])
     pieces: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
