@@ -22,7 +22,7 @@ from app.guard import Check, Judgement, judge, needs_why, permit, risk_of, typed
 from app.history import History
 from app.inventory.model import Inventory
 from app.job import Ended, Job, Lanes, Outcome, Spoken
-from app.kind import Kind
+from app.kind import AnyKind
 from app.plan import Cost, Plan, Risk, Step
 from app.verb import Catalog, Scope, Shape, Verb, View, offers
 from app.witness import Draft, Phase, Witness, new_trace
@@ -126,7 +126,7 @@ class Deck:
         self,
         *,
         context: Context,
-        kinds: Mapping[str, Kind],  # pyright: ignore[reportMissingTypeArgument, reportUnknownParameterType]
+        kinds: Mapping[str, AnyKind],
         backends: Iterable[Backend],
         witness: Witness,
         history: History | None = None,

@@ -19,7 +19,7 @@ from app.errors import ConfigurationError, HostKeyError, QuarterdeckError
 from app.fleet import Fleet, Reading, ReadingKey
 from app.history import History
 from app.inventory.model import Inventory
-from app.kind import Kind
+from app.kind import AnyKind
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Feed:
     def __init__(
         self,
         backends: Iterable[Backend],
-        kinds: Mapping[str, Kind],  # pyright: ignore[reportMissingTypeArgument, reportUnknownParameterType]
+        kinds: Mapping[str, AnyKind],
         history: History | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -61,3 +61,7 @@ class Kind(Generic[R]):
     json: Callable[[R], dict[str, Any]] = plain_json
     empty: tuple[str, str]
     """Two lines for an empty pane: what would fill it, and the key or command that does."""
+
+
+AnyKind = Kind[Any]
+"""A kind whose row type does not matter to the one who handles it."""
