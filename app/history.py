@@ -1,0 +1,123 @@
+"""The recent course of figures, for sparklines and graphs: one bounded ring per resource and figure."""
+
+from __future__ import annotations
+
+import math
+from array import array
+
+from app.fleet import Ref
+
+_NAN = math.nan
+_FIRST_ROOM = 16
+
+
+class _Ring:
+    """The last values of one figure, oldest overwritten; 4 bytes a value, grown only as values come."""
+
+    __slots__ = ("count", "last_at", "period", "values")
+
+    def __init__(self) -> None:
+        self.values = array("f")
+        self.count = 0
+        """How many were ever pushed, gaps included; the next one stands at ``count`` modulo the room."""
+        self.last_at = -math.inf
+        self.period = 0.0
+        """Seconds between the last two that came in time; 0 while only one did."""
+
+    def push(self, value: float, limit: int) -> None:
+        room = len(self.values)
+        if self.count < room:
+            self.values[self.count] = value
+        elif room < limit:
+            wanted = min(limit, max(_FIRST_ROOM, 2 * room))
+            kept = self.last(room)
+            self.values = array("f", kept)
+            self.values.extend([_NAN] * (wanted - room))
+            self.values[room] = value
+            self.count = room
+        else:
+            self.values[self.count % room] = value
+        self.count += 1
+
+    def last(self, n: int) -> list[float]:
+        """Up to ``n`` newest values, oldest first; a gap is NaN."""
+        room = len(self.values)
+        held = min(self.count, room)
+        n = min(n, held)
+        if n == 0:
+            return []
+        end = self.count if self.count <= room else self.count % room or room
+        if n <= end:
+            return self.values[end - n : end].tolist()
+        return self.values[room - (n - end) :].tolist() + self.values[:end].tolist()
+
+
+class History:
+    """What every figure was lately.
+
+    ``points`` values are kept of each; where there are so many rings that this would need more than ``budget`` values
+    altogether, new ones stay shorter (never below 32).
+    """
+
+    def __init__(self, points: int = 150, budget: int = 2_000_000) -> None:
+        self.points = points
+        self._budget = budget
+        self._rings: dict[Ref, dict[str, _Ring]] = {}
+        self._count = 0
+
+    def push(self, ref: Ref, figure: str, at: float, value: float | None) -> None:
+        """Record one value as of ``at`` (seconds, monotonic); ``None`` and time passed without one are gaps.
+
+        A moment already recorded is not recorded again, so that pushing the same reading twice does no harm.
+        """
+        rings = self._rings.setdefault(ref, {})
+        ring = rings.get(figure)
+        if ring is None:
+            if value is None:
+                return
+            ring = rings[figure] = _Ring()
+            self._count += 1
+        limit = min(self.points, max(32, self._budget // self._count))
+        if ring.count:
+            passed = at - ring.last_at
+            if passed <= 0:
+                return
+            if ring.period and passed > 2.5 * ring.period:
+                for _ in range(min(limit, round(passed / ring.period) - 1)):
+                    ring.push(_NAN, limit)
+            else:
+                ring.period = passed
+        ring.push(_NAN if value is None else value, limit)
+        ring.last_at = at
+
+    def series(self, ref: Ref, figure: str, n: int, step: int = 1) -> list[float | None]:
+        """The newest ``n`` values, oldest first, each the mean of up to ``step`` recorded ones; a gap is ``None``.
+
+        Groups begin at fixed counts, so that a drawn series moves once in ``step`` values and not with each.
+        Shorter than ``n`` while fewer are known; empty for a resource or figure nobody told of.
+        """
+        ring = self._rings.get(ref, {}).get(figure)
+        if ring is None or n <= 0:
+            return []
+        if step <= 1:
+            return [None if math.isnan(value) else value for value in ring.last(n)]
+        newest = (ring.count - 1) % step + 1
+        values = ring.last((n - 1) * step + newest)
+        means: list[float | None] = []
+        end = len(values)
+        size = newest
+        while end > 0:
+            group = [value for value in values[max(0, end - size) : end] if not math.isnan(value)]
+            means.append(sum(group) / len(group) if group else None)
+            end -= size
+            size = step
+        means.reverse()
+        return means
+
+    def forget(self, ref: Ref) -> None:
+        """Let go of everything about a resource that is gone."""
+        self._count -= len(self._rings.pop(ref, {}))
+
+    def __len__(self) -> int:
+        """How many rings there are."""
+        return self._count

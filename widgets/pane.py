@@ -1,0 +1,275 @@
+"""The generic pane: a line of context, one table, a line of keys; the same for every kind."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from rich.cells import cell_len
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.strip import Strip
+from textual.widgets import Input
+
+from app.column import MOOD_TOKENS, Token, clean
+from app.fleet import Fleet, Mood, Ref, Resource
+from app.history import History
+from app.kind import Kind
+from app.verb import Verb
+from widgets.filter import BadFilter, parse
+from widgets.lines import Lines
+from widgets.pieces import Piece, spread, strip_of
+from widgets.table import FleetTable
+
+_KEY_NAMES = {"enter": "⏎", "escape": "esc", "question_mark": "?", "slash": "/", "colon": ":", "backslash": "\\"}
+_FIXED = (("space", "mark"), ("d", "describe"), ("slash", "filter"), ("question_mark", "help"))
+
+
+def key_text(key: str) -> str:
+    """A key as people write it: ``ctrl-d``, ``⏎``, ``F9``."""
+    *held, last = key.split("+")
+    shown = _KEY_NAMES.get(last, last.upper() if last[:1] == "f" and last[1:].isdigit() else last)
+    return "-".join([*held, shown])
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHint:
+    """One key on the last line."""
+
+    key: str
+    """As Textual names it."""
+    label: str
+    enabled: bool = True
+    """Greyed where the verb is not permitted on the row at hand."""
+
+
+def hints_of(verbs: Sequence[Verb]) -> tuple[KeyHint, ...]:
+    """The hints of declared verbs that have a key."""
+    return tuple(KeyHint(verb.key, verb.name) for verb in verbs if verb.key)
+
+
+class ContextLine(Lines):
+    """What the table shows: the kind, counts by mood, filter, marks and sort."""
+
+    def __init__(self, table: FleetTable) -> None:
+        super().__init__()
+        self._table = table
+        self.clock = ""
+        self.complaint = ""
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        """One line; the end with the sort and the clock goes first where there is no room."""
+        state, palette = self._table.state, self.palette
+        muted, text = palette[Token.MUTED], palette[Token.TEXT]
+        left: list[Piece] = [(f" {state.kind.plural.upper()} ", palette[Token.TITLE]), (f" {len(state.rows)}", text)]
+        moods = Counter(state.moods(row) for row in state.rows)
+        for mood in sorted(moods, key=lambda one: (one is not Mood.UP, one.rank)):
+            left += [("  ", muted), (f"{mood.glyph} {moods[mood]}", palette[MOOD_TOKENS[mood]])]
+        if self.complaint:
+            left += [("   ", muted), (clean(self.complaint)[:width], palette[Token.WARN])]
+        elif not state.filter.empty:
+            left += [("   ", muted), (f"/{clean(state.filter.typed)[:40]}", palette[Token.ACCENT])]
+            left += [(f"  {len(state.order)} shown", muted)]
+        if state.faults_only:
+            left += [("   ", muted), ("faults only", palette[Token.ACCENT])]
+        if state.marks:
+            hidden = f" ({state.hidden_marks} hidden)" if state.hidden_marks else ""
+            left += [("   ", muted), (f"✓ {len(state.marks)} marked{hidden}", palette[Token.MARK])]
+        arrow = "↓" if state.sort.descending else "↑"
+        right: list[Piece] = [(f"{'wide  ' if state.wide else ''}sort {state.sort.title.lower()} {arrow}", muted)]
+        clock: list[Piece] = [(f"   {self.clock}", palette.part("clock"))] if self.clock else []
+        end: list[Piece] = [(" ", muted)]
+        whole = sum(cell_len(words) for words, _ in [*left, *right, *clock, *end])
+        return [spread(left, [*right, *clock, *end] if whole < width else [*clock, *end], width)]
+
+
+class Rule(Lines):
+    """A thin line across."""
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        """One line."""
+        return [strip_of([("─" * width, self.palette.part("rule"))], width)]
+
+
+class KeyLine(Lines):
+    """The keys that do something here, as many as fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hints: tuple[KeyHint, ...] = ()
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        """One line; hints that do not fit whole are left out."""
+        palette = self.palette
+        pieces: list[Piece] = [(" ", palette[Token.MUTED])]
+        used = 1
+        for hint in self.hints:
+            key = key_text(hint.key)
+            size = cell_len(key) + 1 + cell_len(hint.label) + 3
+            if used + size - 2 > width:
+                break
+            used += size
+            pieces += [
+                (key, palette.part("key") if hint.enabled else palette.part("rule")),
+                (f" {hint.label}   ", palette[Token.MUTED] if hint.enabled else palette.part("rule")),
+            ]
+        return [strip_of(pieces, width)]
+
+
+class FilterLine(Input):
+    """Where a filter is typed, in place of the keys."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+
+    DEFAULT_CSS = """
+    FilterLine, FilterLine:focus { height: 1; border: none; padding: 0 1; background: $surface; }
+    """
+
+    def action_leave(self) -> None:
+        """Take the filter away and go back to the table."""
+        self.value = ""
+        self.post_message(self.Submitted(self, ""))
+
+
+class Pane(Vertical):
+    """One table of one kind, with what is above and below it."""
+
+    DEFAULT_CSS = """
+    Pane { width: 1fr; height: 1fr; }
+    Pane FilterLine { display: none; }
+    Pane.-filtering FilterLine { display: block; }
+    Pane.-filtering KeyLine { display: none; }
+    Pane.-low Rule { display: none; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("slash", "filter", "filter", id="pane.filter", show=False),
+    ]
+
+    def __init__(
+        self,
+        kind: Kind[Any],
+        history: History,
+        *,
+        verbs: Sequence[Verb] = (),
+        clock: Callable[[], float] = time.monotonic,
+        id: str | None = None,
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.kind = kind
+        self.table = FleetTable(kind, history, clock=clock)
+        self._context_line = ContextLine(self.table)
+        self._keys = KeyLine()
+        self._filter = FilterLine(placeholder="regex   !inverse   -f fuzzy", select_on_focus=False)
+        self._filter.cursor_blink = False
+        self.set_keys(hints_of(verbs))
+
+    def compose(self) -> ComposeResult:
+        """Context, table, keys."""
+        yield self._context_line
+        yield Rule()
+        yield self.table
+        yield Rule()
+        yield self._keys
+        yield self._filter
+
+    # what the console asks
+
+    def show(self, fleet: Fleet, now: float | None = None, *, clock: str = "") -> None:
+        """Take a newer fleet; ``clock`` is the time as it stands in the corner."""
+        self._context_line.clock = clock
+        self.table.show(fleet, now)
+        self._context_line.redraw()
+
+    def tick(self, now: float | None = None, *, clock: str = "") -> None:
+        """Let time pass without news."""
+        self._context_line.clock = clock
+        self.table.tick(now)
+        self._context_line.redraw()
+
+    def set_keys(self, hints: Sequence[KeyHint]) -> None:
+        """Say which keys the last line shows, most important first; the frame's own follow."""
+        self._keys.hints = (*hints, *(KeyHint(key, label) for key, label in _FIXED))
+        self._keys.redraw()
+
+    def targets(self) -> tuple[Resource, ...]:
+        """What an action is for: the marked rows, hidden ones too, else the cursor's row."""
+        return self.table.targets()
+
+    @property
+    def hidden_marks(self) -> int:
+        """How many of the marked rows the filter hides."""
+        return self.table.state.hidden_marks
+
+    @property
+    def cursor_ref(self) -> Ref | None:
+        """The row under the cursor."""
+        return self.table.cursor_ref
+
+    def focus_table(self) -> None:
+        """Send the keys to the table."""
+        self.table.focus()
+
+    def back(self) -> bool:
+        """What ``esc`` undoes first, marks then filter then faults-only; ``False`` when there is nothing of it."""
+        state = self.table.state
+        if state.marks:
+            self.table.action_clear_marks()
+        elif not state.filter.empty:
+            self.set_filter("")
+        elif state.faults_only:
+            self.table.action_faults()
+        else:
+            return False
+        return True
+
+    # the filter
+
+    def action_filter(self) -> None:
+        """Type a filter; the table follows every letter."""
+        self.add_class("-filtering")
+        self._filter.value = self.table.state.filter.typed
+        self._filter.cursor_position = len(self._filter.value)
+        self._filter.focus()
+
+    def set_filter(self, typed: str) -> bool:
+        """Filter as typed; what is no filter is told above the table, and the last good one stays."""
+        try:
+            row_filter = parse(typed)
+        except BadFilter as error:
+            self._context_line.complaint = error.what
+            self._context_line.redraw()
+            return False
+        self._context_line.complaint = ""
+        self.table.set_filter(row_filter)
+        self._context_line.redraw()
+        return True
+
+    @on(Input.Changed)
+    def _filter_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self.has_class("-filtering"):
+            self.set_filter(event.value)
+
+    @on(Input.Submitted)
+    def _filter_done(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.set_filter(event.value)
+        self._context_line.complaint = ""
+        self._context_line.redraw()
+        self.remove_class("-filtering")
+        self.table.focus()
+
+    @on(FleetTable.Arranged)
+    def _arranged(self) -> None:
+        self._context_line.redraw()
+
+    def on_resize(self) -> None:
+        """Leave the rules out where there are few lines."""
+        self.set_class(self.size.height < 14, "-low")

@@ -1,0 +1,275 @@
+"""What one table shows of a fleet: which rows, in which order, which are marked, and where the cursor stands.
+
+Knows no screen: everything here can be tested as values. Rows are known by id, so that cursor and marks survive
+every refresh, and compared by identity, so that a refresh costs what changed and not what there is.
+"""
+
+from __future__ import annotations
+
+from itertools import compress
+from operator import is_not
+from typing import Any
+
+from app.column import Cell, SortKey
+from app.fleet import Fleet, Mood, Ref, Resource
+from app.kind import Kind
+from widgets.filter import EVERYTHING, RowFilter
+from widgets.filter import LONGEST as LONGEST_TEXT
+from widgets.row_order import AGE, STATE, RowCache, SortBy, in_order, natural, sort_key
+
+HOLD = 5.0
+"""Seconds: a volatile sort reorders no more often than this, and never sooner than this after a key."""
+
+TROUBLE = frozenset({Mood.ATTENTION, Mood.DOWN, Mood.STALE, Mood.UNKNOWN})
+"""The moods that "faults only" shows."""
+
+
+class ViewState:
+    """Rows, order, filter, marks and cursor of one table of one kind."""
+
+    def __init__(self, kind: Kind[Any]) -> None:
+        self.kind = kind
+        self.fleet = Fleet()
+        self.rows: list[Resource] = []
+        """Every row of the kind, as the fleet tells them."""
+        self.order: list[Resource] = []
+        """The rows shown, in the order shown."""
+        self.sort = SortBy(self._state_title)
+        self.filter: RowFilter = EVERYTHING
+        self.faults_only = False
+        self.wide = False
+        self.marks: set[str] = set()
+        self.cursor_id: str | None = None
+        self.last_key = -HOLD
+        self.moods: RowCache[Mood] = RowCache(kind.mood)
+        self.cells: RowCache[tuple[Cell, ...]] = RowCache(self._make_cells)
+        self._names = RowCache(lambda row: natural(row.name))
+        self._texts = RowCache(self._make_text)
+        self._keys: RowCache[SortKey] = RowCache(self._make_key)
+        self._place: dict[str, int] = {}
+        self._by_id: dict[str, Resource] = {}
+        self._ids_by_name: list[str] = []
+        self._names_due = True
+        self._anchor: str | None = None
+        self._sorted_at = -HOLD
+        self._order_due = False
+
+    # what is known of a row
+
+    @property
+    def _state_title(self) -> str:
+        titles = [column.title for column in self.kind.columns]
+        return STATE if STATE in titles else titles[0]
+
+    @property
+    def volatile(self) -> bool:
+        """Whether the sort is by a figure that changes all the time."""
+        return self.sort.title not in (self.kind.columns[0].title, STATE)
+
+    def _make_cells(self, row: Any) -> tuple[Cell, ...]:
+        return tuple(column.cell(row) for column in self.kind.columns)
+
+    def _make_text(self, row: Any) -> str:
+        """What a filter looks at: name, id, tags and the cells of the view, one per line, bounded."""
+        parts = [row.name, row.id]
+        parts += [
+            cell.text
+            for column, cell in zip(self.kind.columns[1:], self.cells(row)[1:], strict=True)
+            if (self.wide or not column.wide) and column.spark is None
+        ]
+        parts += sorted(self.fleet.tags(Ref(self.kind.noun, row.id)))
+        return "\n".join(part[:LONGEST_TEXT] for part in parts)[:LONGEST_TEXT]
+
+    def _make_key(self, row: Any) -> SortKey:
+        title = self.sort.title
+        if title == STATE:
+            return self.moods(row).rank
+        if title == AGE:
+            reading = self.fleet.reading_of(Ref(self.kind.noun, row.id))
+            return -reading.taken_at if reading else None
+        number = next((n for n, column in enumerate(self.kind.columns) if column.title == title), 0)
+        return sort_key(self.cells(row)[number])
+
+    # taking in a fleet
+
+    def take(self, fleet: Fleet, now: float) -> bool:
+        """Look at a newer fleet; says whether the rows shown or their order changed (their figures may have)."""
+        self.fleet = fleet
+        rows = list(fleet.noun(self.kind.noun))
+        same_rows = len(rows) == len(self.rows)
+        changed = list(compress(rows, map(is_not, rows, self.rows))) if same_rows else rows
+        if same_rows:
+            same_rows = all(old.id == new.id for old, new in zip(self.rows, rows, strict=True) if old is not new)
+        self.rows = rows
+        if not same_rows:
+            self._by_id = {row.id: row for row in rows}
+            self._names_due = True
+            self._forget_gone()
+            return self._arrange(now)
+        for row in changed:
+            self._names_due = self._names_due or self._by_id[row.id].name != row.name
+            self._by_id[row.id] = row
+            place = self._place.get(row.id)
+            if place is not None:
+                self.order[place] = row
+        if self._names_due:
+            return self._arrange(now)
+        if self._shown_changed(changed):
+            return self._arrange(now)
+        self._order_due = self._order_due or self._keys_changed(changed)
+        return self.settle(now)
+
+    def _forget_gone(self) -> None:
+        there = {row.id for row in self.rows}
+        self.marks &= there
+        if len(self.cells) > len(there):
+            for cache in (self.moods, self.cells, self._names, self._texts, self._keys):
+                cache.keep_only(there)
+
+    def _shown_changed(self, changed: list[Resource]) -> bool:
+        """Whether a changed row now passes the filter and did not, or the other way round."""
+        if self.filter.empty and not self.faults_only:
+            return False
+        return any(self._passes(row) != (row.id in self._place) for row in changed)
+
+    def _keys_changed(self, changed: list[Resource]) -> bool:
+        if self.sort.title == self.kind.columns[0].title:
+            return False
+        if self.sort.title == AGE:
+            return True
+        return any(self._keys.known(row) != self._keys(row) for row in changed)
+
+    def _passes(self, row: Resource) -> bool:
+        if self.faults_only and self.moods(row) not in TROUBLE:
+            return False
+        return self.filter.empty or self.filter.matches(self._texts(row))
+
+    def settle(self, now: float) -> bool:
+        """Reorder when that is due and allowed by now; says whether anything moved."""
+        if not self._order_due:
+            return False
+        quiet_at = self.last_key + HOLD
+        if self.volatile:
+            quiet_at = max(quiet_at, self._sorted_at + HOLD)
+        return now >= quiet_at and self._arrange(now)
+
+    def _arrange(self, now: float) -> bool:
+        """Put the rows that pass into order; the cursor stays on its row, or near where it was."""
+        before = self.order
+        cursor_place = self.cursor
+        if self._names_due:
+            self._ids_by_name = [row.id for row in sorted(self.rows, key=self._names)]
+            self._names_due = False
+        shown = [self._by_id[row_id] for row_id in self._ids_by_name]
+        if self.faults_only or not self.filter.empty:
+            shown = [row for row in shown if self._passes(row)]
+        if self.sort.title == self.kind.columns[0].title:
+            self.order = shown[::-1] if self.sort.descending else list(shown)
+        else:
+            if self.sort.title == AGE:
+                self._keys.clear()
+            self.order = in_order(shown, self._keys, self.sort.descending)
+        self._place = {row.id: place for place, row in enumerate(self.order)}
+        self._sorted_at = now
+        self._order_due = False
+        if self.order and (self.cursor_id is None or self.cursor_id not in self._place):
+            self.cursor_id = self.order[min(cursor_place, len(self.order) - 1)].id
+        return [row.id for row in before] != [row.id for row in self.order]
+
+    # choosing what is shown
+
+    def set_sort(self, sort: SortBy, now: float) -> None:
+        """Sort by a column, at once."""
+        if sort.title != self.sort.title:
+            self._keys.clear()
+        self.sort = sort
+        self._arrange(now)
+
+    def sort_by(self, title: str, now: float) -> None:
+        """Sort by a column as a key does: again turns it round; figures begin with the largest, words at A."""
+        if title == self.sort.title:
+            return self.set_sort(self.sort.turned(), now)
+        number = next((n for n, column in enumerate(self.kind.columns) if column.title == title), None)
+        figures = title == AGE or (
+            title != STATE
+            and number is not None
+            and any(isinstance(self.cells(row)[number].sort, int | float) for row in self.rows[:50])
+        )
+        return self.set_sort(SortBy(title, descending=figures), now)
+
+    def sortable(self) -> tuple[str, ...]:
+        """The titles that can be sorted by, in the order they stand."""
+        shown = (c for c in self.kind.columns if c.title and c.spark is None and (self.wide or not c.wide))
+        return (*(column.title for column in shown), AGE)
+
+    def set_filter(self, row_filter: RowFilter, now: float) -> None:
+        """Show only rows that pass."""
+        self.filter = row_filter
+        self._arrange(now)
+
+    def set_faults_only(self, on: bool, now: float) -> None:
+        """Show only rows in trouble."""
+        self.faults_only = on
+        self._arrange(now)
+
+    def set_wide(self, on: bool) -> None:
+        """Show every column; a filter then looks at those as well."""
+        self.wide = on
+        self._texts.clear()
+
+    # the cursor and the marks
+
+    @property
+    def cursor(self) -> int:
+        """The cursor's place among the rows shown; 0 when there are none."""
+        return self._place.get(self.cursor_id, 0) if self.cursor_id is not None else 0
+
+    @property
+    def cursor_row(self) -> Resource | None:
+        """The row under the cursor; ``None`` when none is shown."""
+        place = self._place.get(self.cursor_id) if self.cursor_id is not None else None
+        return self.order[place] if place is not None else None
+
+    def move_to(self, place: int) -> bool:
+        """Put the cursor on a row shown, clamped to the first and last; says whether it moved."""
+        if not self.order:
+            return False
+        row_id = self.order[max(0, min(place, len(self.order) - 1))].id
+        moved = row_id != self.cursor_id
+        self.cursor_id = row_id
+        return moved
+
+    def toggle_mark(self) -> None:
+        """Mark the cursor's row or take its mark away; a range begins here."""
+        row = self.cursor_row
+        if row is not None:
+            self.marks ^= {row.id}
+            self._anchor = row.id
+
+    def mark_range(self) -> None:
+        """Mark from the row last marked to the cursor's, as they are shown now."""
+        if self.cursor_row is None:
+            return
+        start = self._place.get(self._anchor, self.cursor) if self._anchor is not None else self.cursor
+        first, last = sorted((start, self.cursor))
+        self.marks |= {row.id for row in self.order[first : last + 1]}
+        self._anchor = self.cursor_id
+
+    def clear_marks(self) -> None:
+        """Take every mark away."""
+        self.marks.clear()
+        self._anchor = None
+
+    def targets(self) -> tuple[Resource, ...]:
+        """What an action is for: the marked rows, hidden ones too, in the order shown; else the cursor's row."""
+        if not self.marks:
+            row = self.cursor_row
+            return (row,) if row is not None else ()
+        shown = [row for row in self.order if row.id in self.marks]
+        hidden = [row for row in self.rows if row.id in self.marks and row.id not in self._place]
+        return (*shown, *hidden)
+
+    @property
+    def hidden_marks(self) -> int:
+        """How many marked rows the filter hides."""
+        return sum(1 for mark in self.marks if mark not in self._place)
