@@ -1,1 +1,1 @@
-"""One script per figure in the README; each prints the machine, the command, the figures and their ratio to the bound."""
+"""One script per figure in the README; each prints machine, command, figures and their ratio to the bound."""

@@ -1,0 +1,107 @@
+"""A lightweight SSH server that is many hosts: every address of 127.0.0.0/8 it is reached by answers as one.
+
+It speaks the sampler's protocol from memory (files of this machine, counters moved by the clock) instead of running
+a shell per host, so that hundreds of hosts fit beside the console on one machine. Anything else that is asked of it
+is answered with exit code 127. Run as ``python -m benchmarks.pretend_hosts PORT KEYFILE AUTHORIZED``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import sys
+import time
+from pathlib import Path
+
+import asyncssh
+
+BEGAN = time.monotonic()
+
+
+def moving(name: str, data: bytes, seed: int) -> bytes:
+    """One file with the counters that the figures are worked out from moved on by the clock."""
+    passed = int((time.monotonic() - BEGAN) * 100)
+    if name == "/proc/uptime":
+        return b"%.2f %.2f\n" % (90000 + seed + passed / 100, 80000 + passed / 120)
+    if name == "/proc/stat":
+        busy = passed * (10 + seed % 60) // 100
+        head = b"cpu  %d 0 %d %d 0 0 0 0 0 0\n" % (9000 + busy, 900 + busy // 4, 900000 + 2 * passed - busy)
+        half = b"%d 0 %d %d 0 0 0 0 0 0\n" % (4500 + busy // 2, 450 + busy // 8, 450000 + passed - busy // 2)
+        return head + b"cpu0 " + half + b"cpu1 " + half + b"intr 0\nctxt 1\nbtime 1\nprocesses 1\n"
+    return data
+
+
+class Hosts:
+    """The files of this machine, read once, handed out by all hosts."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.boot_id = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+
+    def expand(self, patterns: list[str]) -> list[str]:
+        """The files that a list of patterns names."""
+        names: list[str] = []
+        for pattern in patterns:
+            for name in sorted(glob.glob(pattern)) or []:
+                if name not in self.files:
+                    try:
+                        self.files[name] = Path(name).read_bytes()
+                    except OSError:
+                        continue
+                names.append(name)
+        return names
+
+
+HOSTS = Hosts()
+
+
+async def answer(process: asyncssh.SSHServerProcess[bytes]) -> None:
+    """One session: the sampler's program as far as a console can tell."""
+    if "IFS= read -r N" not in (process.command or ""):
+        process.exit(127)
+        return
+    address = process.get_extra_info("sockname")[0]
+    seed = sum(int(part) for part in address.split("."))
+    nonce = (await process.stdin.readline()).strip()
+    names: list[str] = []
+    told = False
+    process.stdout.write(b"\n#%sh%s\n" % (nonce, HOSTS.boot_id))
+    while line := await process.stdin.readline():
+        word, _, rest = line.strip().partition(b" ")
+        if word == b"f":
+            names, told = HOSTS.expand(rest.decode().split()), False
+        elif word == b"s":
+            process.stdout.write(b"#%s.%s\n" % (nonce, rest.partition(b" ")[0]))
+        elif word == b"t":
+            parts: list[bytes] = []
+            if not told:
+                parts.append(b"#%sc\n" % nonce)
+                parts.extend(b"#%sn%s\n" % (nonce, name.encode()) for name in names)
+                told = True
+            parts.append(b"#%st%s\n" % (nonce, rest))
+            for name in names:
+                parts.append(moving(name, HOSTS.files[name], seed))
+                parts.append(HOSTS.boot_id + b"\n")
+            parts.append(b"#%se%s\n" % (nonce, rest))
+            process.stdout.write(b"".join(parts))
+    process.exit(0)
+
+
+async def serve(port: int, key: str, authorized: str) -> None:
+    """Answer on every loopback address until ended."""
+    server = await asyncssh.listen(
+        "0.0.0.0",
+        port,
+        server_host_keys=[key],
+        authorized_client_keys=authorized,
+        process_factory=answer,
+        encoding=None,
+        backlog=1024,
+        compression_algs=None,
+    )
+    print("ready", flush=True)
+    await server.wait_closed()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], sys.argv[3]))
