@@ -69,6 +69,8 @@ class Context:
     clock: Callable[[], float] = time.monotonic
     one_shot: bool = False
     """A command line that wants first readings soon: samplers take two samples 0.3 s apart."""
+    rows_only: bool = False
+    """A command line that acts and needs no figures: who knows its rows from configuration names them and waits."""
     demo: int = 0
     """Size of the pretend fleet; 0 when the fleet is real."""
 

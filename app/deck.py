@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from app.backend import Ask, Backend, Context, Intention, Refuse, Reservation, Rule, Verdict
 from app.errors import Missing, QuarterdeckError, Refused, Unsupported, WitnessError
 from app.feed import Feed
-from app.fleet import Ref, Resource
+from app.fleet import Fleet, Ref, Resource
 from app.guard import Check, Judgement, judge, needs_why, permit, risk_of, typed_name
 from app.history import History
 from app.inventory.model import Inventory
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 KEEP_JOBS = 200
 """Ended jobs kept for the tray."""
+GATHER_TIMEOUT = 30.0
+"""Seconds a rule of a backend has to gather its evidence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +146,7 @@ class Deck:
         self.jobs: dict[str, Job] = {}
         self.job_listeners: list[Callable[[Job], None]] = []
         self._lanes = Lanes()
+        self._following: set[asyncio.Task[tuple[Outcome, ...]]] = set()
 
     # -- reading --------------------------------------------------------------------------------------------------
 
@@ -169,6 +172,19 @@ class Deck:
         """What the guard says before planning; greys keys."""
         return permit(verb, self._tagged(targets), self.inventory.rules, read_only=self.read_only)
 
+    def tags(self, target: Resource) -> frozenset[str]:
+        """The tags of a resource, of everything above it, and of the node it is on.
+
+        The node's come from the configuration, so that its rules hold even where nobody watches the node itself.
+        """
+        tags = self.feed.fleet.tags(target.ref) | target.tags
+        parent = target.parent.id if target.parent is not None and target.parent.kind == "node" else ""
+        for name in (target.source, parent):
+            entry = self.inventory.nodes.get(name)
+            if entry is not None:
+                tags |= entry.tags
+        return tags
+
     async def look(self, verb: Verb, target: Resource | None, arguments: Mapping[str, Any]) -> View:
         """Read a view of one target (or of the kind)."""
         backend = self._backend_for(verb, target, arguments)
@@ -185,11 +201,17 @@ class Deck:
         ``started`` hears of the job when it begins, ``spoken`` of its output as it comes.
         """
         if not order.trace:
-            order = _with(order, trace=new_trace())
+            order = replace(order, trace=new_trace())
         try:
             return await self._perform(order, started, spoken)
         except Refused as refused:
             return await self._refuse(order, str(refused))
+        except QuarterdeckError as error:
+            return await self._all(order, Ended.FAILED, str(error), None)
+        except Exception as error:
+            log.exception("performing %s", order.verb.title)
+            words = f"{type(error).__name__}: {error} (details are in the log file)"
+            return await self._all(order, Ended.FAILED, words, None)
 
     async def _perform(
         self, order: Order, started: Callable[[Job], None] | None, spoken: Spoken | None
@@ -226,7 +248,7 @@ class Deck:
                 return (*cannot, *await self._falsified(order, able, plan, judgement, bool(cannot)))
             if not answer.yes:
                 return (*cannot, *await self._decline(order, able))
-            order = _with(order, why=answer.why or order.why)
+            order = replace(order, why=answer.why or order.why)
             intention = Intention(verb, intention.targets, plan, order.why, order.trace)
             if needs_why(risk_of(intention), self.inventory.rules) and not order.why:
                 return (*cannot, *await self._refuse(order, "a reason is required: --why TEXT", able))
@@ -298,7 +320,7 @@ class Deck:
     async def _judge(self, intention: Intention, targets: Sequence[Resource]) -> tuple[Judgement, tuple[Any, ...]]:
         fleet = self.feed.fleet
         rules = self._rules()
-        found = await asyncio.gather(*(rule.gather(intention, fleet) for rule in rules))
+        found = await asyncio.gather(*(self._gather(rule, intention, fleet) for rule in rules))
         judgement = judge(
             intention,
             self._tagged(targets),
@@ -308,6 +330,20 @@ class Deck:
             evidence=list(zip(rules, found, strict=True)),
         )
         return judgement, tuple(found)
+
+    async def _gather(self, rule: Rule, intention: Intention, fleet: Fleet) -> Any:
+        """The evidence of one rule; a rule that cannot look refuses, because nobody knows what it would have said."""
+        try:
+            async with asyncio.timeout(GATHER_TIMEOUT):
+                return await rule.gather(intention, fleet)
+        except TimeoutError:
+            words = f"no evidence within {GATHER_TIMEOUT:g} s"
+        except QuarterdeckError as error:
+            words = str(error)
+        except Exception as error:
+            log.exception("gathering evidence for %s", rule.name)
+            words = f"{type(error).__name__}: {error} (details are in the log file)"
+        raise Refused(f"the rule '{rule.name}' cannot judge this: {words}")
 
     def _question(
         self,
@@ -381,31 +417,37 @@ class Deck:
         self._keep(job)
         if started is not None:
             started(job)
-        outcomes = await self._finish(order, job)
-        ok = all(outcome.outcome is Ended.DONE for outcome in outcomes)
-        for reservation in held:
-            await reservation.settle(ok=ok, seconds=(job.ended_at or job.started_at) - job.started_at)
-        self._nudge(targets)
-        return outcomes
-
-    async def _finish(self, order: Order, job: Job) -> tuple[Outcome, ...]:
-        """Wait for the job; whatever ends the waiting, its outcomes are witnessed."""
-        task = job.start()
+        following = asyncio.create_task(self._follow(order, job, targets, held), name=f"follow {job.id}")
+        self._following.add(following)
+        following.add_done_callback(self._following.discard)
         try:
             async with asyncio.timeout(order.wait_timeout):
-                outcomes = await asyncio.shield(task)
-        except (TimeoutError, asyncio.CancelledError) as interrupted:
+                return await asyncio.shield(following)
+        except TimeoutError:
             job.cancel()
-            outcomes = await asyncio.shield(task)
-            await asyncio.shield(self._record_outcomes(order, job, outcomes))
-            if isinstance(interrupted, asyncio.CancelledError):
-                raise
             words = f"cancelled: not done within {order.wait_timeout:g} s"
             return tuple(
-                o if o.outcome is not Ended.CANCELLED else _outcome(order, o.id, Ended.CANCELLED, words, 130, job.id)
-                for o in outcomes
+                replace(one, message=words) if one.outcome is Ended.CANCELLED else one
+                for one in await asyncio.shield(following)
             )
-        await asyncio.shield(self._record_outcomes(order, job, outcomes))
+        except asyncio.CancelledError:
+            job.cancel()
+            await asyncio.shield(following)
+            raise
+
+    async def _follow(
+        self, order: Order, job: Job, targets: Sequence[Resource], held: Sequence[Reservation]
+    ) -> tuple[Outcome, ...]:
+        """See a job to its end. A task of its own: whoever stops waiting, outcomes are witnessed and holds settled."""
+        outcomes = await job.start()
+        await self._record_outcomes(order, job, outcomes)
+        ok = all(outcome.outcome is Ended.DONE for outcome in outcomes)
+        for reservation in held:
+            try:
+                await reservation.settle(ok=ok, seconds=(job.ended_at or job.started_at) - job.started_at)
+            except Exception:
+                log.exception("settling a reservation of %s", order.verb.title)
+        self._nudge(targets)
         return outcomes
 
     # -- jobs -----------------------------------------------------------------------------------------------------
@@ -500,7 +542,8 @@ class Deck:
         self, order: Order, ended: Ended, words: str, targets: Sequence[Resource] | None
     ) -> tuple[Outcome, ...]:
         ids = [t.id for t in targets] if targets is not None else [ref.id for ref in order.targets]
-        outcomes = tuple(_outcome(order, one, ended, words, 4) for one in ids or [""])
+        code = 1 if ended is Ended.FAILED else 4
+        outcomes = tuple(_outcome(order, one, ended, words, code) for one in ids or [""])
         await self._note(order, outcomes)
         return outcomes
 
@@ -527,7 +570,7 @@ class Deck:
     # -- small parts ----------------------------------------------------------------------------------------------
 
     def _tagged(self, targets: Sequence[Resource]) -> list[tuple[Resource, frozenset[str]]]:
-        return [(target, self.feed.fleet.tags(target.ref) | target.tags) for target in targets]
+        return [(target, self.tags(target)) for target in targets]
 
     def _backend_of(self, ref: Ref) -> Backend | None:
         reading = self.feed.fleet.reading_of(ref)
@@ -559,20 +602,13 @@ class Deck:
         """Stop watching, close what is open, checkpoint the witness; bounded in time."""
         for job in self.running_jobs:
             job.cancel()
-        pending = [job.start() for job in self.running_jobs]
-        if pending:
-            await asyncio.wait(pending, timeout=10)
+        if self._following:
+            await asyncio.wait(self._following, timeout=10)
         await self.feed.close()
         for backend in self.backends.values():
             await backend.close()
         await self.context.links.close()
         await self.witness.close()
-
-
-def _with(order: Order, **changes: Any) -> Order:
-    from dataclasses import replace
-
-    return replace(order, **changes)
 
 
 def _outcome(
@@ -609,6 +645,8 @@ def _bind(method: Callable[..., Any], verb: Verb, subject: Any, arguments: Mappi
         if param.name not in arguments:
             if param.required:
                 raise Missing(f"'{param.name}' is required", where=verb.title)
+            if param.shape is Shape.ARGUMENT:
+                positional.append(param.default)  # what follows must not slip into its place
             continue
         value = arguments[param.name]
         if param.shape is Shape.COMMAND:

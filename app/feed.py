@@ -45,6 +45,10 @@ class Watched:
     task: asyncio.Task[None] | None = None
     alive_at: float = 0.0
     keys: set[ReadingKey] = field(default_factory=set[ReadingKey])
+    said: dict[ReadingKey, Reading] = field(default_factory=dict[ReadingKey, Reading])
+    """The last readings as the backend gave them, before a fault or staleness was written over their rows."""
+    named: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once there are rows, if only placeholders, or a fault instead of them."""
     told: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once something was seen or found to be wrong: a first reading that waits for nothing more."""
     fault: str | None = None
@@ -116,16 +120,18 @@ class Feed:
         if self._ageing is None:
             self._ageing = asyncio.create_task(self._age(), name="ageing")
 
-    async def first(self, timeout: float) -> tuple[Watched, ...]:
-        """Wait until every source has told something, at most ``timeout`` seconds; returns those that have not."""
-        waiting = [asyncio.create_task(watched.told.wait()) for watched in self._watched.values()]
-        if waiting:
-            _, late = await asyncio.wait(waiting, timeout=timeout)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+    async def first(self, timeout: float, *, rows_only: bool = False) -> tuple[Watched, ...]:
+        """Wait until every source has told something, at most ``timeout`` seconds; returns those that have not.
+
+        With ``rows_only`` placeholder rows, which come from the configuration, are enough.
+        """
+        awaited = [(one, one.named if rows_only else one.told) for one in self._watched.values()]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                for _, event in awaited:
+                    await event.wait()
         self._publish()
-        return tuple(watched for watched in self._watched.values() if not watched.told.is_set())
+        return tuple(watched for watched, event in awaited if not event.is_set())
 
     def faults(self) -> tuple[Watched, ...]:
         """Sources that cannot be read because of us: configuration, refused key, unreadable answer."""
@@ -210,26 +216,32 @@ class Feed:
             elif watched.fault:
                 log.info("%s/%s: answers again", reading.backend, reading.source)
         watched.fault, watched.ours = reading.fault, reading.ours
+        for key in watched.keys - watched.said.keys() - {reading.key}:  # stood for rows nobody had told of yet
+            blank = self._pending.get(key) or self.fleet.readings.get(key)
+            if blank is not None and blank.fault:
+                self._put(replace(blank, fault=None, ours=False, stale=False))
         watched.keys.add(reading.key)
+        watched.said[reading.key] = reading
+        watched.named.set()
         self._put(reading)
         if not reading.waiting:
             watched.told.set()
             self._record(reading)
 
     def alive(self, watched: Watched) -> None:
-        """Nothing changed: the readings stay and are young again."""
+        """Nothing changed: what was last said stands and is young again, a fault or staleness since then is over."""
         now = self._clock()
         watched.alive_at = now
+        watched.named.set()
         watched.told.set()
-        for key in watched.keys:
-            reading = self._pending.get(key) or self.fleet.readings.get(key)
-            if reading is None:
-                continue
-            if reading.stale or reading.fault:
-                continue
-            fresh = replace(reading, taken_at=now)
-            self._put(fresh)
-            self._record(fresh)
+        faults = [reading for reading in watched.said.values() if reading.fault]
+        watched.fault, watched.ours = (faults[0].fault, faults[0].ours) if faults else (None, False)
+        for key, reading in watched.said.items():
+            if reading.fault is None:
+                reading = replace(reading, taken_at=now)
+                watched.said[key] = reading
+                self._record(reading)
+            self._put(reading)
 
     def failed(self, watched: Watched, words: str, *, ours: bool) -> None:
         """The source did not answer: the last items stay, with the fault; they become stale in time."""
@@ -251,6 +263,7 @@ class Feed:
             )
             watched.keys.add(empty.key)
             self._put(empty)
+        watched.named.set()
         watched.told.set()
 
     def _record(self, reading: Reading) -> None:

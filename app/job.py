@@ -155,6 +155,8 @@ class Job:
         self.on_terminal = terminal
         self.on_secret = secret
         self._task: asyncio.Task[tuple[Outcome, ...]] | None = None
+        self._begun = False
+        self._cancelled = False
 
     @property
     def ended(self) -> bool:
@@ -194,8 +196,11 @@ class Job:
         return self._task
 
     def cancel(self) -> None:
-        """Stop it: running steps end what they began, waiting ones never start."""
-        if self._task is not None and not self.ended:
+        """Stop it: running steps end what they began, waiting ones never start. Again changes nothing."""
+        if self._cancelled or self.ended:
+            return
+        self._cancelled = True
+        if self._begun and self._task is not None:
             self._task.cancel()
 
     def changed(self) -> None:
@@ -209,10 +214,13 @@ class Job:
         self.changed()
 
     async def _run(self) -> tuple[Outcome, ...]:
+        self._begun = True
         waiting = {one.step.name: asyncio.Event() for one in self.running if one.step.name}
         named = {one.step.name: one for one in self.running if one.step.name}
         tasks = [asyncio.create_task(self._one(one, waiting, named)) for one in self.running]
         try:
+            if self._cancelled:  # before the first step: a task that never ran could not say how it ended
+                raise asyncio.CancelledError
             await asyncio.gather(*tasks)
         except asyncio.CancelledError:
             for task in tasks:
@@ -220,6 +228,7 @@ class Job:
             await asyncio.gather(*tasks, return_exceptions=True)
             for one in self.running:
                 if one.state in (StepState.WAITING, StepState.RUNNING):
+                    one.message = one.message or "cancelled before it began"
                     one.state = StepState.CANCELLED
         self.ended_at = time.monotonic()
         self.outcomes = self._outcomes()

@@ -307,8 +307,9 @@ def verbs_of(noun: str, contract: type) -> tuple[Verb, ...]:
 
 def offers(backend: object, declared: Verb) -> bool:
     """Whether a backend defines the verb's method itself, rather than inheriting the contract's refusal."""
-    own = getattr(type(backend), declared.method, None)
-    return own is not None and own is not getattr(declared.owner, declared.method)
+    if not isinstance(backend, declared.owner):
+        return False  # a method of that name may mean something else, as ``close`` does
+    return getattr(type(backend), declared.method) is not getattr(declared.owner, declared.method)
 
 
 GLOBAL_KEYS: Mapping[str, str] = {
