@@ -12,6 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
+from app.errors import ConfigurationError
+
 Thresholds = tuple[float, float]
 """(warning, critical), in percent."""
 
@@ -35,10 +37,26 @@ class Mistake:
     nearest: str = ""
     node: str | None = None
     """The node whose row shows it, where it belongs to one."""
+    warning: bool = False
+    """It stops nothing: most likely an oversight, and not certainly wrong."""
 
     def __str__(self) -> str:
         hint = f" (nearest valid name: {self.nearest})" if self.nearest else ""
-        return f"{self.file}:{self.line}:{self.column}: {self.what}{hint}"
+        grade = "warning: " if self.warning else ""
+        return f"{self.file}:{self.line}:{self.column}: {grade}{self.what}{hint}"
+
+
+class InvalidInventory(ConfigurationError):
+    """hosts.yaml has mistakes that concern more than single nodes; its text is one line for each of them."""
+
+    def __init__(self, file: str, mistakes: tuple[Mistake, ...]) -> None:
+        count = sum(not mistake.warning for mistake in mistakes)
+        what = f"{count} {'mistake' if count == 1 else 'mistakes'}"
+        super().__init__(what, where=file, todo="quarterdeck config validate lists them")
+        self.mistakes = mistakes
+
+    def __str__(self) -> str:
+        return "\n".join(str(mistake) for mistake in self.mistakes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,176 @@
+"""What is wrong with the content of hosts.yaml, in an operator's words and at its place.
+
+The types are pydantic's to judge; here its findings become mistakes, and what only makes sense together is checked.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from app.inventory.document import Document, KeyPath, shown
+from app.inventory.model import Mistake
+from app.inventory.pattern import Term, nearest, terms
+from app.inventory.schema import RESERVED, File, Node
+
+_SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)
+"""Keys whose values no message repeats: somebody may have written a password there."""
+
+
+def mistakes_of(document: Document, error: ValidationError) -> list[Mistake]:
+    """Pydantic's findings as mistakes at their places."""
+    return [_mistake(document, detail) for detail in error.errors(include_url=False)]
+
+
+def _mistake(document: Document, detail: ErrorDetails) -> Mistake:
+    loc = detail["loc"]
+    of_key = loc[-1] == "[key]"
+    path = _path(document, loc)
+    kind = detail["type"]
+    name = shown(path[-1] if path else "")
+    if kind == "extra_forbidden":
+        return document.mistake(path, f"unknown key '{name}'", key=True, nearest=nearest(name, keys_at(path[:-1])))
+    if kind == "missing":
+        return document.mistake(path, f"'{loc[-1]}' is missing", key=True)
+    if of_key:
+        return document.mistake(path, f"'{name}': {detail.get('ctx', {}).get('words', 'not a valid key')}", key=True)
+    expected = str(detail.get("ctx", {}).get("expected", ""))
+    choices = re.findall(r"'([^']*)'", expected) or ([expected] if expected else [])
+    words = _words(detail, choices)
+    subject = f"'{shown(_subject(path))}'"
+    value = detail["input"]
+    tell = isinstance(value, (str, int, float, bool)) and not any(_SECRET.search(str(part)) for part in path)
+    near = nearest(str(value), choices) if choices and tell else ""
+    if kind in {"bool_type"} and isinstance(value, str):
+        near = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(value.lower(), "")
+    said = f", not '{shown(value)}'" if tell and words.startswith("must") else ""
+    if tell and not words.startswith("must"):
+        return document.mistake(path, f"{subject}: '{shown(value)}': {words}", nearest=near)
+    separator = " " if words.startswith("must") else ": "
+    return document.mistake(path, f"{subject}{separator}{words}{said}", nearest=near)
+
+
+def _words(detail: ErrorDetails, choices: list[str]) -> str:
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "words":
+        return str(context["words"])
+    if kind == "literal_error":
+        return f"must be {' or '.join(choices)}" if len(choices) < 3 else f"must be one of {', '.join(choices)}"
+    if kind == "union_tag_invalid":
+        found = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
+        return f"must be {' or '.join(_ARTICLES.get(one, one) for one in found)}"
+    if kind in {"too_long", "too_short"} and detail["loc"][-1] != "[key]":
+        return "must be two numbers: [warning, critical]"
+    for bound, text in (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than")):
+        if bound in context:
+            return f"must be {text} {context[bound]:g}"
+    return _KINDS.get(kind, detail["msg"].lower())
+
+
+_ARTICLES = {"text": "a text", "mapping": "a mapping", "list": "a list"}
+_KINDS = {
+    "string_type": "must be a text (a number or true needs quotes to be one)",
+    "string_too_short": "must not be empty",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list, such as [one, two]",
+    "dict_type": "must be a mapping of keys and values",
+    "model_type": "must be a mapping of keys and values",
+    "model_attributes_type": "must be a mapping of keys and values",
+}
+
+
+def _path(document: Document, loc: tuple[int | str, ...]) -> KeyPath:
+    """Pydantic's place without what it adds for unions and keys, so that it is a place in the document."""
+    path: KeyPath = ()
+    for part in loc:
+        if (*path, part) in document.values or (*path, part) in document.keys:
+            path = (*path, part)
+    return path
+
+
+def _subject(path: KeyPath) -> str:
+    """The key that an operator would look for: of the second tag it is ``tags``."""
+    return next((str(part) for part in reversed(path) if isinstance(part, str)), "the file")
+
+
+def keys_at(path: KeyPath) -> list[str]:
+    """The keys that may stand in the mapping at a place."""
+    at: Any = File
+    for part in path:
+        at = _inside(at, part)
+    model = _model(at)
+    if model is None:
+        return []
+    return [*_names(model), *(RESERVED if model in {File, Node} else ())]
+
+
+def _names(model: type[BaseModel]) -> dict[str, Any]:
+    return {spec.alias or name: spec.annotation for name, spec in model.model_fields.items()}
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in {Union, types.UnionType, Annotated}:
+        return next((found for arm in get_args(annotation) if (found := _model(arm))), None)
+    return None
+
+
+def _inside(annotation: Any, part: str | int) -> Any:
+    model = _model(annotation)
+    if model is not None:
+        return _names(model).get(str(part))
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in {dict, list}:
+        return inner[-1]
+    if origin in {Union, types.UnionType, Annotated}:
+        return next((found for arm in inner if (found := _inside(arm, part)) is not None), None)
+    return None
+
+
+def transport(document: Document, name: str, merged: Mapping[str, Any]) -> list[Mistake]:
+    """Whether a node says once, and only once, how it is reached; ``merged`` is its entry with what was imported."""
+    path: KeyPath = ("nodes", name)
+    ways = [way for way in ("local", "ssh", "ping") if merged.get(way) not in (None, False)]
+    if len(ways) > 1:
+        second = next((way for way in reversed(ways) if (*path, way) in document.keys), ways[-1])
+        return [document.mistake((*path, second), f"both {' and '.join(ways)}: a node is reached in one way", key=True)]
+    if not ways and not any(key in merged for key in RESERVED):
+        what = f"nothing says how '{shown(name)}' is reached: local: true, ssh: user@host or ping: true"
+        return [document.mistake(path, what, key=True)]
+    if merged.get("routes") and "ssh" not in ways:
+        return [document.mistake((*path, "routes"), "routes are other addresses of ssh, which is not there", key=True)]
+    return []
+
+
+def rules(document: Document, data: Mapping[str, Any], nodes: Iterable[str], tags: Iterable[str]) -> list[Mistake]:
+    """Warnings for patterns of rules that reach nothing, as misspelt ones do."""
+    known, known_tags = set(nodes), set(tags)
+    found: list[Mistake] = []
+    for rule in ("read_only", "type_name"):
+        for at, pattern in enumerate((data.get("rules") or {}).get(rule) or ()):
+            path: KeyPath = ("rules", rule, at)
+            if not terms(pattern):
+                found.append(document.mistake(path, "the pattern is empty and reaches nothing"))
+            for term in terms(pattern):
+                if missing := _unknown(term, known, known_tags):
+                    near = nearest(("@" if term.tag else "") + term.text, [*known, *(f"@{tag}" for tag in known_tags)])
+                    found.append(document.mistake(path, missing, nearest=near, warning=True))
+    return found
+
+
+def _unknown(term: Term, nodes: set[str], tags: set[str]) -> str:
+    if term.glob:
+        return ""
+    if term.tag:
+        return "" if term.text in tags else f"no node has the tag '{shown(term.text)}'"
+    known = term.text.partition("/")[0] in nodes or term.text in tags
+    return "" if known else f"no node, group or tag is called '{shown(term.text)}'"

@@ -1,0 +1,125 @@
+"""Which nodes are meant: ``pi,hp``, ``@edge``, ``!old``, ``'n*'``, ``@edge,&@arm``.
+
+A pattern is a list of terms separated by commas. A term is a name or glob, ``@`` with a tag or glob of tags, with
+``!`` before it what is left out, with ``&`` before it what all must also be. Where all terms leave out or narrow,
+they do so from everything. Ansible's ``:&`` and ``:!`` are read as ``,&`` and ``,!``.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import lru_cache, partial
+
+from app.errors import ConfigurationError
+from app.inventory.model import Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One part of a pattern."""
+
+    text: str
+    """The name, glob or tag, without what stands before it."""
+    tag: bool = False
+    sign: str = ""
+    """``!`` leaves out, ``&`` narrows, nothing adds."""
+
+    @property
+    def glob(self) -> bool:
+        """It may stand for many names."""
+        return any(char in self.text for char in "*?[")
+
+
+@lru_cache(maxsize=512)
+def terms(pattern: str) -> tuple[Term, ...]:
+    """A pattern taken apart; blank terms are left out."""
+    found: list[Term] = []
+    for part in pattern.replace(":&", ",&").replace(":!", ",!").split(","):
+        word = part.strip()
+        sign = word[:1] if word[:1] in {"!", "&"} else ""
+        word = word[len(sign) :].strip()
+        tag = word.startswith("@")
+        word = word.removeprefix("@")
+        if word:
+            found.append(Term(word, tag, sign))
+    return tuple(found)
+
+
+def matches(pattern: str, name: str, tags: Collection[str] = ()) -> bool:
+    """Whether a pattern means a resource with that id and those tags (those of its node included); pure.
+
+    A bare term means an id (``pi/web``), what an id begins with (``pi``), a glob of either, or a tag of that name: for
+    a rule it is better to reach too far than not far enough. An empty pattern means nothing.
+    """
+    return _chosen(terms(pattern), lambda term: _means(term, name, tags))
+
+
+def _means(term: Term, name: str, tags: Collection[str]) -> bool:
+    if term.tag:
+        return any(fnmatchcase(tag, term.text) for tag in tags)
+    if fnmatchcase(name, term.text) or term.text in tags:
+        return True
+    return "/" not in term.text and fnmatchcase(name.partition("/")[0], term.text)
+
+
+def _chosen(parts: tuple[Term, ...], means: Callable[[Term], bool]) -> bool:
+    if not parts:
+        return False
+    adding = [term for term in parts if not term.sign]
+    if adding and not any(means(term) for term in adding):
+        return False
+    return all(means(term) is (term.sign == "&") for term in parts if term.sign)
+
+
+def select(inventory: Inventory, pattern: str) -> list[str]:
+    """The nodes a pattern means, in the order of hosts.yaml.
+
+    A bare word is a node's name, else a group's. Raises ConfigurationError for an empty pattern and for a word or tag
+    that names nothing: a misspelt ``!prod`` must not reach production.
+    """
+    parts = terms(pattern)
+    if not parts:
+        raise ConfigurationError(
+            "the pattern is empty", where="--on", todo="name nodes (pi,hp), tags (@edge) or !without"
+        )
+    reached = {term: _reached(inventory, term) for term in parts}
+    return [name for name in inventory.nodes if _chosen(parts, partial(_holds, reached, name))]
+
+
+def _holds(reached: Mapping[Term, frozenset[str]], name: str, term: Term) -> bool:
+    return name in reached[term]
+
+
+def _reached(inventory: Inventory, term: Term) -> frozenset[str]:
+    if term.tag:
+        found = [node.name for node in inventory if any(fnmatchcase(tag, term.text) for tag in node.tags)]
+    elif term.text in inventory.nodes:
+        found = [term.text]
+    elif term.text in inventory.groups:
+        found = list(inventory.groups[term.text])
+    else:
+        found = [name for name in inventory.nodes if fnmatchcase(name, term.text)]
+    if not found and not term.glob and not (term.tag and term.text in inventory.groups):
+        what = f"no {'tag' if term.tag else 'node or group'} is called '{term.text}'"
+        near = nearest(("@" if term.tag else "") + term.text, vocabulary(inventory))
+        raise ConfigurationError(what, where="--on", todo=f"the nearest is {near}" if near else "")
+    return frozenset(found)
+
+
+def vocabulary(inventory: Inventory) -> list[str]:
+    """Every word a pattern may use: nodes, groups, and tags with their ``@``."""
+    tags = {f"@{tag}" for node in inventory for tag in node.tags}
+    return [*inventory.nodes, *inventory.groups, *sorted(tags)]
+
+
+def nearest(word: str, valid: Iterable[str]) -> str:
+    """The valid name most like a word; empty where none comes near."""
+    known = list(valid)
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if not found:
+        lower = {name.lower().lstrip("@"): name for name in known}
+        found = [lower[near] for near in difflib.get_close_matches(word.lower().lstrip("@"), lower, n=1, cutoff=0.6)]
+    return found[0] if found else ""

@@ -1,0 +1,222 @@
+"""hosts.yaml as the operator writes it: strict pydantic models, from which the JSON Schema is drawn as well.
+
+They say what may stand where; what it means together is checked elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+
+from app.inventory import address
+
+RESERVED: tuple[str, ...] = ("docker", "proxmox", "libvirt", "stacks")
+"""Keys, at the top and in a node, that belong to other backends: kept as they stand."""
+
+IMPORTERS: tuple[str, ...] = ("ansible",)
+
+
+def checked(check: Callable[[str], object]) -> AfterValidator:
+    """A check that raises ValueError in words, as pydantic takes it; the text itself stays as it was."""
+
+    def run(value: str) -> str:
+        try:
+            check(value)
+        except ValueError as error:
+            raise PydanticCustomError("words", "{words}", {"words": str(error)}) from None
+        return value
+
+    return AfterValidator(run)
+
+
+def _plain(what: str, pattern: str) -> Callable[[str], None]:
+    expression = re.compile(pattern)
+
+    def check(value: str) -> None:
+        if not expression.fullmatch(value):
+            raise ValueError(what)
+
+    return check
+
+
+NAME = r"\w[\w.:-]*"
+"""A node, group or tag: no blanks, commas, slashes or glob characters, which patterns and ids give a meaning."""
+
+
+def check_name(name: str) -> None:
+    """A name that patterns and ids can hold; raises ValueError in words."""
+    if not re.fullmatch(NAME, name) or len(name) > 120:
+        raise ValueError("a name is made of letters, digits, dots, dashes and underscores, and begins with none of . -")
+
+
+def _check_ordered(pair: list[float]) -> list[float]:
+    if len(pair) == 2 and pair[0] > pair[1]:
+        words = "out of order: the warning comes first and must not be above the critical value"
+        raise PydanticCustomError("words", "{words}", {"words": words})
+    return pair
+
+
+def _shape(value: Any) -> str:
+    """Which of a value's allowed shapes is meant; what fits none is said of the text."""
+    for kind, name in ((bool, "true or false"), (dict, "mapping"), (list, "list"), (BaseModel, "mapping")):
+        if isinstance(value, kind):
+            return name
+    return "text"
+
+
+Name = Annotated[str, checked(check_name)]
+Host = Annotated[str, checked(address.check_host)]
+User = Annotated[str, checked(address.check_user)]
+Where = Annotated[str, checked(address.parse)]
+Jump = Annotated[str, checked(address.check_jump)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Text = Annotated[str, Field(min_length=1)]
+Pattern = Annotated[str, Field(min_length=1, description="a name, a glob, @tag or !without, separated by commas")]
+Percent = Annotated[float, Field(ge=0, le=100)]
+Levels = Annotated[
+    list[Percent],
+    Field(min_length=2, max_length=2, description="warning and critical, in percent"),
+    AfterValidator(_check_ordered),
+]
+OneOrMany = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[list[Text], Tag("list")],
+    Discriminator(_shape),
+]
+Seconds = Annotated[float, Field(ge=0.2, le=86400, description="seconds")]
+
+
+class Strict(BaseModel):
+    """No unknown keys, no guessing of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Ssh(Strict):
+    """``ssh`` of a node, written out."""
+
+    host: Host | None = Field(None, description="address or ssh_config alias; the node's name where it is left out")
+    port: Port | None = None
+    user: User | None = None
+    identity: OneOrMany | None = Field(None, description="private key file, or several")
+    proxy_jump: Jump | None = Field(None, description="user@host:port, several separated by commas, or none")
+    password: Literal["ask"] | None = Field(None, description="ask: prompted for, masked, never stored")
+    passphrase: Literal["ask"] | None = Field(None, description="ask: prompted for, masked, never stored")
+
+
+class Ping(Strict):
+    """``ping`` of a device without a shell; ICMP unless a TCP port is named."""
+
+    host: Host | None = Field(None, description="the node's name where it is left out")
+    tcp: Port | None = Field(None, description="the port that must accept a connection")
+
+
+Reached = Annotated[Annotated[Where, Tag("text")] | Annotated[Ssh, Tag("mapping")], Discriminator(_shape)]
+Pinged = Annotated[Annotated[bool, Tag("true or false")] | Annotated[Ping, Tag("mapping")], Discriminator(_shape)]
+
+
+class Thresholds(Strict):
+    """From where on a figure is a warning, and critical."""
+
+    cpu: Levels | None = None
+    memory: Levels | None = None
+    swap: Levels | None = None
+    disk: Levels | None = None
+    gpu: Levels | None = None
+
+
+class Node(Strict):
+    """One machine."""
+
+    local: bool | None = Field(None, description="this machine itself")
+    ssh: Reached | None = Field(None, description="user@host:port, an ssh_config alias, or a mapping")
+    ping: Pinged | None = Field(None, description="a device without a login: true, {tcp: PORT}, {host: ADDRESS}")
+    routes: list[Where] | None = Field(None, description="addresses tried in order when the first does not answer")
+    tags: list[Name] | None = None
+    sudo: Literal["none", "nopasswd", "ask"] | None = None
+    rate: (
+        dict[
+            Annotated[str, checked(_plain("a rate is called per_something, such as per_hour", "per_[a-z_]+"))],
+            Annotated[float, Field(ge=0)],
+        ]
+        | None
+    ) = Field(None, description="cost, such as {per_hour: 0.004}")
+    interval: Seconds | None = None
+    thresholds: Thresholds | None = None
+
+
+class SshDefaults(Strict):
+    """What holds where neither a node's entry nor ssh_config says anything."""
+
+    user: User | None = None
+    port: Port | None = None
+    identity: OneOrMany | None = None
+    connect_timeout: Annotated[float, Field(gt=0, le=600, description="seconds")] | None = None
+    known_hosts: Text | None = None
+    config: Text | None = Field(None, description="an ssh_config other than OpenSSH's own")
+
+
+class Defaults(Strict):
+    """What holds for every node that does not say otherwise."""
+
+    ssh: SshDefaults | None = None
+    interval: Seconds | None = Field(None, description="seconds between samples")
+    thresholds: Thresholds | None = None
+    sudo: Literal["none", "nopasswd", "ask"] | None = None
+
+
+class Import(Strict):
+    """A file whose hosts are taken over; read, never rewritten."""
+
+    ansible: Text = Field(description="an Ansible inventory, INI or YAML, relative to hosts.yaml")
+
+
+class Rules(Strict):
+    """What the guard holds operators to."""
+
+    read_only: list[Pattern] | None = Field(None, description="nothing there may be changed")
+    type_name: list[Pattern] | None = Field(None, description="there, every change asks for the name to be typed")
+    require_why: Literal["never", "destroys", "disrupts", "always"] | None = None
+
+
+class Wallboard(Strict):
+    """What the wallboard shows."""
+
+    rotate: Annotated[float, Field(ge=1, le=86400, description="seconds each pane is shown")] | None = None
+    panes: list[Text] | None = None
+
+
+_ID = _plain("malformed id: it reads noun.verb, such as node.reboot", r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*")
+_KEY = _plain(
+    "not a key: it reads f9, R or ctrl+r, several separated by commas", r"(?![a-z]+\.[a-z])[^\s\x00-\x1f]{1,40}"
+)
+
+
+class File(Strict):
+    """hosts.yaml."""
+
+    version: Literal[1] | None = Field(None, description="the version of this format")
+    defaults: Defaults | None = None
+    nodes: dict[str, Node | None] | None = Field(None, description="name: how to reach it")
+    groups: dict[Name, list[Pattern]] | None = Field(None, description="name: nodes; a group's name is a tag of theirs")
+    imports: list[Import] | None = Field(None, alias="import")
+    rules: Rules | None = None
+    keys: dict[Annotated[str, checked(_ID)], Annotated[str, checked(_KEY)]] | None = Field(
+        None, description="id of a binding: key"
+    )
+    theme: Text | None = None
+    wallboard: Wallboard | None = None
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of hosts.yaml, for editors."""
+    made = File.model_json_schema()
+    others = {name: {"description": f"belongs to the {name} backend"} for name in RESERVED}
+    made["properties"] |= others
+    made["$defs"]["Node"]["properties"] |= others
+    made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    made["title"] = "quarterdeck hosts.yaml"
+    return made
