@@ -11,7 +11,7 @@ from textual.theme import Theme
 
 from app.column import Token
 
-PARTS = ("cursor", "cursor_away", "header", "sorted", "rule", "thumb", "spark", "key", "clock")
+PARTS = ("name", "cursor", "cursor_away", "header", "sorted", "rule", "thumb", "spark", "key", "clock")
 """Pieces of the screen that are no meaning of a figure; a theme may style each."""
 
 PLAIN = Style.null()
@@ -48,12 +48,13 @@ def palette_of_theme(theme: Theme) -> Palette:
             Token.OK: _style("", theme.success or "green"),
             Token.WARN: _style("", theme.warning or "yellow"),
             Token.CRIT: _style("bold", theme.error or "red"),
-            Token.STALE: _style("italic", muted),
+            Token.STALE: _style("", muted),
             Token.BUSY: _style("", theme.secondary or theme.primary),
             Token.TITLE: _style("bold", theme.foreground),
             Token.MARK: _style("bold", theme.accent or theme.primary),
         },
         {
+            "name": _style("bold", theme.foreground),
             "cursor": _style("", None, "#303a48" if theme.dark else "#d0dcec"),
             "cursor_away": PLAIN,
             "header": _style("", muted),

@@ -456,7 +456,7 @@ class FleetTable(Lines, can_focus=True):
                 pieces.append((fit_text(cells[placed.number].text, placed.width, column.align), grey))
             elif placed.number == 0:
                 name: Cell = cells[0]
-                style = palette[Token.TITLE] if name.token is Token.TEXT else palette[name.token]
+                style = palette.part("name") if name.token is Token.TEXT else palette[name.token]
                 pieces.append((fit_text(name.text, placed.width, column.align), style))
             else:
                 pieces += cell_pieces(cells[placed.number], placed.width, column.align, palette)
