@@ -2,13 +2,16 @@
 
 It speaks the sampler's protocol from memory (files of this machine, counters moved by the clock) instead of running
 a shell per host, so that hundreds of hosts fit beside the console on one machine. Anything else that is asked of it
-is answered with exit code 127. Run as ``python -m benchmarks.pretend_hosts PORT KEYFILE AUTHORIZED``.
+is answered with exit code 127. Run as ``python -m benchmarks.pretend_hosts PORT KEYFILE AUTHORIZED [still]``; with
+``still`` nothing but the uptime moves.
 """
 
 from __future__ import annotations
 
 import asyncio
-import glob
+import os
+import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +19,7 @@ from pathlib import Path
 import asyncssh
 
 BEGAN = time.monotonic()
+STILL = "still" in sys.argv
 
 
 def moving(name: str, data: bytes, seed: int) -> bytes:
@@ -24,11 +28,64 @@ def moving(name: str, data: bytes, seed: int) -> bytes:
     if name == "/proc/uptime":
         return b"%.2f %.2f\n" % (90000 + seed + passed / 100, 80000 + passed / 120)
     if name == "/proc/stat":
-        busy = passed * (10 + seed % 60) // 100
+        busy = 0 if STILL else passed * (10 + seed % 60) // 100
         head = b"cpu  %d 0 %d %d 0 0 0 0 0 0\n" % (9000 + busy, 900 + busy // 4, 900000 + 2 * passed - busy)
         half = b"%d 0 %d %d 0 0 0 0 0 0\n" % (4500 + busy // 2, 450 + busy // 8, 450000 + passed - busy // 2)
         return head + b"cpu0 " + half + b"cpu1 " + half + b"intr 0\nctxt 1\nbtime 1\nprocesses 1\n"
     return data
+
+
+class PretendHosts:
+    """The server as a child process, with keys and a hosts.yaml of its own; use as a context."""
+
+    def __init__(self, folder: Path, count: int, *, still: bool = False) -> None:
+        self.folder = folder
+        self.count = count
+        self.still = still
+        self.hosts_file = folder / "hosts.yaml"
+        self._child: subprocess.Popen[bytes] | None = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        for name in ("host", "client"):
+            asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(folder / name))
+            os.chmod(folder / name, 0o600)  # noqa: PTH101
+            asyncssh.read_private_key(str(folder / name)).write_public_key(str(folder / f"{name}.pub"))
+        key = (folder / "host.pub").read_text()
+        (folder / "known_hosts").write_text(f"[127.*]:{self.port} {key}")
+        (folder / "empty").touch()
+        nodes = "".join(
+            f"  n{number:03}: {{ssh: {{host: 127.9.{number // 200}.{number % 200 + 1}, port: {self.port}, "
+            f"user: ops, identity: {folder / 'client'}}}}}\n"
+            for number in range(count)
+        )
+        self.hosts_file.write_text(
+            f"version: 1\ndefaults:\n  ssh: {{known_hosts: {folder / 'known_hosts'}, config: {folder / 'empty'}}}\n"
+            f"nodes:\n{nodes}"
+        )
+
+    def start(self) -> None:
+        """Start the server and wait until it listens."""
+        argv = [sys.executable, "-m", "benchmarks.pretend_hosts", str(self.port)]
+        argv += [str(self.folder / "host"), str(self.folder / "client.pub"), *(["still"] if self.still else [])]
+        root = Path(__file__).resolve().parent.parent
+        self._child = subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        assert self._child.stdout is not None
+        assert self._child.stdout.readline() == b"ready\n"
+
+    def kill(self) -> None:
+        """End the server and every connection at once."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.communicate()
+            self._child = None
+
+    def __enter__(self) -> PretendHosts:
+        self.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.kill()
 
 
 class Hosts:
@@ -42,7 +99,7 @@ class Hosts:
         """The files that a list of patterns names."""
         names: list[str] = []
         for pattern in patterns:
-            for name in sorted(glob.glob(pattern)) or []:
+            for name in sorted(str(path) for path in Path("/").glob(pattern.lstrip("/"))):
                 if name not in self.files:
                     try:
                         self.files[name] = Path(name).read_bytes()
