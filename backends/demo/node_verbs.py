@@ -218,7 +218,9 @@ class DemoNodeVerbs(NodeVerbs):
 
         return Plan(Step(target, "sudo -n systemctl poweroff", run), loses=[f"{target.name} stays off"])
 
-    async def signal(self, target: Node, pid: int, *, signal: str = "TERM", sudo: bool = False) -> Plan:
+    async def signal(
+        self, target: Node, pid: int, *, signal: str = "TERM", sudo: bool = False, started: int | None = None
+    ) -> Plan:
         """Pretend to end a process."""
         machine = self._machine(target)
 
