@@ -11,6 +11,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from app.errors import QuarterdeckError
+
 P = TypeVar("P", covariant=True)
 
 
@@ -164,7 +166,10 @@ class Probe(Generic[P]):
     tier: Tier
     parse: Callable[[bytes], P]
     files: tuple[str, ...] = ()
-    """Paths or shell globs, read whole; those missing are left out of the answer."""
+    """Paths or shell globs, read whole; those missing are left out of the answer.
+
+    One path: the answer is its contents. Several, or a glob: ``backends.sampling.frames.unpacked`` takes it apart.
+    """
     script: str = ""
     every: float = 60.0
     """Seconds between runs of a SLOW probe."""
@@ -178,6 +183,10 @@ class Sample:
     """``time.monotonic()`` here."""
     answers: Mapping[str, Any] = field(default_factory=dict[str, Any])
     faults: Mapping[str, str] = field(default_factory=dict[str, str])
+    fault: QuarterdeckError | None = None
+    """Why there are no answers at all: the connection or the sampler itself failed."""
+    latency_ms: float | None = None
+    """Round trip of this tick."""
 
 
 class Links(Protocol):

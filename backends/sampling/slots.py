@@ -1,0 +1,85 @@
+"""Which script runs when: one begins per tick, few run side by side, and one that hangs keeps only its slot."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from app.link import Probe, Tier
+from backends.sampling.script import SLOTS
+
+PATIENCE_S = 30.0
+"""After so long without an answer a script is said to hang."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    probe: Probe[Any]
+    due: float
+    """On the caller's clock; infinite when it is never to run again."""
+    slot: int | None = None
+    began: float = 0.0
+    told: bool = False
+
+
+class Slots:
+    """The turns of one session's scripts.
+
+    A probe is due at once, then every ``probe.every`` seconds, a tenth more or less, so that hosts do not move in
+    step. A ONCE probe runs once a session.
+    """
+
+    def __init__(self, probes: Iterable[Probe[Any]], jitter: Callable[[], float] = random.random) -> None:
+        self._turns: dict[str, _Turn] = {}
+        self._free = list(range(SLOTS))
+        self._running: dict[int, _Turn] = {}
+        self._jitter = jitter
+        self.want(probes)
+
+    def want(self, probes: Iterable[Probe[Any]]) -> None:
+        """Replace the list of probes; those that stay keep their turn, new ones are due at once."""
+        wanted = {probe.name: probe for probe in probes if probe.tier is not Tier.FAST}
+        for name in [name for name in self._turns if name not in wanted]:
+            del self._turns[name]
+        for name, probe in wanted.items():
+            if name not in self._turns:
+                # What is asked once comes first; then the order in which they were given.
+                due = float("-inf") if probe.tier is Tier.ONCE else 0.0
+                self._turns[name] = _Turn(probe, due)
+
+    def begin(self, now: float) -> tuple[int, Probe[Any]] | None:
+        """The slot and probe to start at this tick, if one is due and a slot is free."""
+        if not self._free:
+            return None
+        ready = [turn for turn in self._turns.values() if turn.slot is None and turn.due <= now]
+        if not ready:
+            return None
+        turn = min(ready, key=lambda one: one.due)
+        turn.slot, turn.began, turn.told = self._free.pop(0), now, False
+        self._running[turn.slot] = turn
+        return turn.slot, turn.probe
+
+    def end(self, slot: int, now: float) -> Probe[Any] | None:
+        """Free a slot whose script has ended; returns its probe, ``None`` when nothing ran there."""
+        turn = self._running.pop(slot, None)
+        if turn is None:
+            return None
+        self._free.append(slot)
+        turn.slot = None
+        once = turn.probe.tier is Tier.ONCE
+        turn.due = float("inf") if once else turn.began + turn.probe.every * (0.9 + 0.2 * self._jitter())
+        return turn.probe
+
+    def hanging(self, now: float) -> list[Probe[Any]]:
+        """Probes found to hang since the last call; each is told once a run."""
+        late = [turn for turn in self._running.values() if not turn.told and now - turn.began > PATIENCE_S]
+        for turn in late:
+            turn.told = True
+        return [turn.probe for turn in late]
+
+    @property
+    def settled(self) -> bool:
+        """Every probe has run at least once."""
+        return all(turn.due > 0 for turn in self._turns.values())
