@@ -26,7 +26,7 @@ def empty_words(state: ViewState) -> tuple[str, str]:
 def empty_lines(state: ViewState, width: int, height: int, palette: Palette) -> list[Strip]:
     """The two lines in the upper third of an empty table."""
     above = max(0, min(height - 2, height // 3))
-    lines = [Strip.blank(width)] * above
+    lines = [strip_of((), width)] * above
     for words, token in zip(empty_words(state), (Token.TEXT, Token.MUTED), strict=True):
         left = max(1, (width - cell_len(words[:width])) // 2)
         lines.append(strip_of([(" " * left + fit_text(words, max(1, width - left)), palette[token])], width))

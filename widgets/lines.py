@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import cast
 
+from rich.style import Style
 from textual.app import App
 from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.theme import Theme
 from textual.widget import Widget
 
-from widgets.palette import Palette, palette_of
+from widgets.palette import PLAIN, Palette, palette_of
 
 
 class Lines(Widget):
@@ -29,6 +30,7 @@ class Lines(Widget):
 
     _drawn: list[Strip]
     _drawn_size: Size | None = None
+    _ground: Style = PLAIN
     _palette: Palette | None = None
 
     def draw(self, width: int, height: int) -> list[Strip]:
@@ -84,4 +86,6 @@ class Lines(Widget):
         if self._drawn_size != size:
             self._drawn = self._lines(size)
             self._drawn_size = size
-        return self._drawn[y] if y < len(self._drawn) else Strip.blank(size.width)
+            self._ground = Style(bgcolor=self.background_colors[1].rich_color)
+        strip = self._drawn[y] if y < len(self._drawn) else Strip.blank(size.width)
+        return strip.apply_style(self._ground)

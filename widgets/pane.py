@@ -23,7 +23,7 @@ from app.kind import Kind
 from app.verb import Verb
 from widgets.filter import BadFilter, parse
 from widgets.lines import Lines
-from widgets.pieces import Piece, spread, strip_of
+from widgets.pieces import Piece, pieces_width, spread, strip_of
 from widgets.table import FleetTable
 
 _KEY_NAMES = {"enter": "⏎", "escape": "esc", "question_mark": "?", "slash": "/", "colon": ":", "backslash": "\\"}
@@ -84,7 +84,7 @@ class ContextLine(Lines):
         right: list[Piece] = [(f"{'wide  ' if state.wide else ''}sort {state.sort.title.lower()} {arrow}", muted)]
         clock: list[Piece] = [(f"   {self.clock}", palette.part("clock"))] if self.clock else []
         end: list[Piece] = [(" ", muted)]
-        whole = sum(cell_len(words) for words, _ in [*left, *right, *clock, *end])
+        whole = pieces_width([*left, *right, *clock, *end])
         return [spread(left, [*right, *clock, *end] if whole < width else [*clock, *end], width)]
 
 

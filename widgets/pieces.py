@@ -12,7 +12,7 @@ from textual.strip import Strip
 
 from app.column import Cell, Token
 from widgets.fit import fit_text
-from widgets.palette import Palette
+from widgets.palette import PLAIN, Palette
 
 Piece = tuple[str, Style]
 
@@ -25,20 +25,39 @@ def cell_pieces(cell: Cell, width: int, align: Literal["left", "right"], palette
     What is well stays quiet: of a state that is fine only the glyph has its colour, and of a bar below its thresholds
     the number looks like any other.
     """
-    text = fit_text(cell.text, width, align)
+    return styled(fit_text(cell.text, width, align), cell, palette)
+
+
+def padded(text: str, style: Style) -> list[Piece]:
+    """Fitted text whose padding is blank, so that nothing is underlined or reversed but the words."""
+    words = text.rstrip(" ")
+    bare = words.lstrip(" ")
+    if not bare:
+        return [(text, PLAIN)]
+    before, after = len(words) - len(bare), len(text) - len(words)
+    pieces = [(bare, style)]
+    if before:
+        pieces.insert(0, (" " * before, PLAIN))
+    if after:
+        pieces.append((" " * after, PLAIN))
+    return pieces
+
+
+def styled(text: str, cell: Cell, palette: Palette) -> list[Piece]:
+    """The pieces of a cell whose text is fitted already."""
     style = palette[cell.token]
     if cell.token is Token.OK and text[1:2] == " ":
-        return [(text[0], style), (text[1:], palette[Token.TEXT])]
+        return [(text[0], style), *padded(text[1:], palette[Token.TEXT])]
     if text[:1] in (_FULL, _EMPTY):
         filled = len(text) - len(text.lstrip(_FULL))
         bar = len(text) - len(text.lstrip(_FULL + _EMPTY))
         colour = palette.part("spark") if cell.token is Token.TEXT else style
-        return [(text[:filled], colour), (text[filled:bar], palette.part("rule")), (text[bar:], style)]
-    return [(text, style)]
+        return [(text[:filled], colour), (text[filled:bar], palette.part("rule")), *padded(text[bar:], style)]
+    return padded(text, style)
 
 
-def strip_of(pieces: Iterable[Piece], width: int, base: Style | None = None) -> Strip:
-    """One line of exactly ``width`` cells: equal neighbours joined, padded or cut at the end, ``base`` below all."""
+def strip_of(pieces: Iterable[Piece], width: int, over: Style | None = None) -> Strip:
+    """One line of exactly ``width`` cells: equal neighbours joined, padded or cut at the end, ``over`` laid on."""
     segments: list[Segment] = []
     joined = ""
     last: Style | None = None
@@ -51,22 +70,23 @@ def strip_of(pieces: Iterable[Piece], width: int, base: Style | None = None) -> 
             joined += text
             continue
         if last is not None:
-            segments.append(Segment(joined, last if base is None else last + base))
+            segments.append(Segment(joined, last if over is None else last + over))
         joined, last = text, style
-    if used < width:
-        joined += " " * (width - used)
-        last = last if last is not None else Style.null()
-        used = width
     if last is not None:
-        segments.append(Segment(joined, last if base is None else last + base))
+        segments.append(Segment(joined, last if over is None else last + over))
+    if used < width:
+        segments.append(Segment(" " * (width - used), PLAIN if over is None else over))
+        used = width
     strip = Strip(segments, used)
     return strip.crop(0, width) if used > width else strip
 
 
-def spread(left: list[Piece], right: list[Piece], width: int, base: Style | None = None) -> Strip:
+def spread(left: list[Piece], right: list[Piece], width: int, over: Style | None = None) -> Strip:
     """One line with something at each end; where both do not fit, the right end goes."""
-    left_width = sum(cell_len(text) for text, _ in left)
-    right_width = sum(cell_len(text) for text, _ in right)
-    if left_width + right_width + 1 > width:
-        return strip_of(left, width, base)
-    return strip_of([*left, (" " * (width - left_width - right_width), Style.null()), *right], width, base)
+    room = width - pieces_width(left) - pieces_width(right)
+    return strip_of([*left, (" " * room, PLAIN), *right] if room > 0 else left, width, over)
+
+
+def pieces_width(pieces: Iterable[Piece]) -> int:
+    """Terminal cells that pieces take together."""
+    return sum(cell_len(text) for text, _ in pieces)

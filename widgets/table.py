@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -19,7 +18,8 @@ from app.kind import Kind
 from widgets.filter import RowFilter
 from widgets.fit import GAP, Placed, fit_columns, fit_text, hidden_right
 from widgets.lines import Lines
-from widgets.pieces import Piece, cell_pieces, strip_of
+from widgets.palette import PLAIN
+from widgets.pieces import Piece, cell_pieces, padded, strip_of
 from widgets.row_order import AGE, STATE
 from widgets.view_state import ViewState
 
@@ -378,22 +378,23 @@ class FleetTable(Lines, can_focus=True):
         return lines
 
     def _header(self, width: int) -> Strip:
-        plain, chosen = self.palette.part("header"), self.palette.part("sorted")
+        palette = self.palette
+        plain, chosen = palette.part("header"), palette.part("sorted")
         sort = self.state.sort
         arrow = "↓" if sort.descending else "↑"
-        pieces: list[Piece] = [(" " * GUTTER, plain)]
+        pieces: list[Piece] = [(" " * GUTTER, PLAIN)]
         at = 0
         for placed in self._placed:
             column = self.kind.columns[placed.number]
             sorted_by = bool(column.title) and column.title == sort.title
             title = f"{column.title}{arrow}" if sorted_by else column.title
-            pieces.append((" " * (placed.x - at), plain))
-            pieces.append((fit_text(title, placed.width, column.align), chosen if sorted_by else plain))
+            pieces.append((" " * (placed.x - at), PLAIN))
+            pieces += padded(fit_text(title, placed.width, column.align), chosen if sorted_by else plain)
             at = placed.x + placed.width
         more = hidden_right(self.kind.columns, self._placed, wide=self.state.wide)
         age = f"AGE{arrow}" if sort.title == AGE else "›" if more else ""
-        pieces.append((" " * max(0, width - 1 - AGE_WIDTH - GUTTER - at), plain))
-        pieces.append((fit_text(age, AGE_WIDTH, "right"), chosen if age else plain))
+        pieces.append((" " * max(0, width - 1 - AGE_WIDTH - GUTTER - at), PLAIN))
+        pieces += padded(fit_text(age, AGE_WIDTH, "right"), chosen)
         return strip_of(pieces, width)
 
     def _age(self, row: Resource) -> tuple[str, bool]:
@@ -434,14 +435,13 @@ class FleetTable(Lines, can_focus=True):
         self, row: Resource, width: int, age: str, stale: bool, sparks: Sequence[str], at_cursor: bool, marked: bool
     ) -> list[Piece]:
         palette = self.palette
-        blank = Style.null()
         stale = stale or self.state.moods(row) is Mood.STALE
         grey = palette[Token.STALE]
         mark = "✓" if marked else Mood.STALE.glyph if stale and not self._shows_state else " "
         pieces: list[Piece] = [
             ("▌" if at_cursor else " ", palette[Token.ACCENT]),
             (mark, palette[Token.MARK] if marked else grey),
-            (" ", blank),
+            (" ", PLAIN),
         ]
         cells = self.state.cells(row)
         spark = iter(sparks)
@@ -449,20 +449,20 @@ class FleetTable(Lines, can_focus=True):
         for placed in self._placed:
             column = self.kind.columns[placed.number]
             if placed.x > at:
-                pieces.append((_BLANK, blank))
+                pieces.append((_BLANK, PLAIN))
             if column.spark is not None:
                 pieces.append((next(spark), grey if stale else palette.part("spark")))
             elif stale:
-                pieces.append((fit_text(cells[placed.number].text, placed.width, column.align), grey))
+                pieces += padded(fit_text(cells[placed.number].text, placed.width, column.align), grey)
             elif placed.number == 0:
                 name: Cell = cells[0]
                 style = palette.part("name") if name.token is Token.TEXT else palette[name.token]
-                pieces.append((fit_text(name.text, placed.width, column.align), style))
+                pieces += padded(fit_text(name.text, placed.width, column.align), style)
             else:
                 pieces += cell_pieces(cells[placed.number], placed.width, column.align, palette)
             at = placed.x + placed.width
-        pieces.append((" " * max(0, width - AGE_WIDTH - GUTTER - at), blank))
-        pieces.append((fit_text(age, AGE_WIDTH, "right"), palette[Token.STALE if stale else Token.MUTED]))
+        pieces.append((" " * max(0, width - AGE_WIDTH - GUTTER - at), PLAIN))
+        pieces += padded(fit_text(age, AGE_WIDTH, "right"), palette[Token.STALE if stale else Token.MUTED])
         return pieces
 
     @property
