@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.errors import WitnessError
+from app.paths import private_folder
 from app.witness.entry import GENESIS, SHAPE, Draft, Phase, encode, stamp
 from app.witness.room import OUTCOME_ROOM, Room
 from app.witness.segments import Segment, backwards, newest, segment_path, segments
@@ -252,13 +253,16 @@ class Chain:
             draft = replace(draft, message=f"{draft.message[: len(draft.message) // 2 - 20]} … [cut to fit]")
             line, digest = self._encoded(head, draft, outcomes)
         try:
-            try:
-                _put(fd, line, head.end)
-            except OSError as error:
-                full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-                if not (full and spend and self._room.spend(len(line), outcome=outcome)):
-                    raise
-                _put(fd, line, head.end)
+            wanted = len(line)
+            while True:
+                try:
+                    _put(fd, line, head.end)
+                    break
+                except OSError as error:
+                    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+                    if not (full and spend and self._room.spend(wanted, outcome=outcome)):
+                        raise
+                    wanted = 0  # from now on a block at a time: some file systems need one for themselves
         except OSError:
             os.ftruncate(fd, head.end)
             if restore:
@@ -299,8 +303,7 @@ class Chain:
     def _prepare(self) -> None:
         """Make the folders, for nobody else to read."""
         if not self.folder.is_dir():
-            self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.mkdir(mode=0o700, exist_ok=True)
+            private_folder(self.folder)
         if self.folder.stat().st_mode & 0o077:
             self.folder.chmod(0o700)
 

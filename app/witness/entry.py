@@ -65,7 +65,7 @@ class Draft:
     """As on the command line: ``node reboot``."""
     phase: Phase
     target: str = ""
-    """``node:pi``, or empty for a verb of the kind."""
+    """``node:pi``, several with commas between in an intent, or empty for a verb of the kind."""
     plan: tuple[str, ...] = ()
     """The exact text of each step."""
     why: str = ""

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from app.errors import QuarterdeckError, WitnessError
+from app.errors import WitnessError
 from app.witness.archive import archive_sealed
 from app.witness.chain import Chain, Request
 from app.witness.checkpoint import FILE, Checkpoint, latest, sign, stored
@@ -85,6 +85,7 @@ class Witness:
         self._behind: set[asyncio.Task[None]] = set()
         self._segment: Path | None = None
         self._wrote = False
+        self._hurry = False
         self._closed = False
 
     async def begin(self, draft: Draft, *, outcomes: int = 1) -> int:
@@ -138,6 +139,7 @@ class Witness:
                 self.fault = str(error)
         if self._behind:
             await asyncio.wait(self._behind, timeout=COPY_TIMEOUT)
+        self._hurry = True
         await self._thread(self._chain.close)
         self._threads.shutdown(wait=False)
 
@@ -244,6 +246,8 @@ class Witness:
 
     def _sign(self) -> Checkpoint | None:
         """Sign the present end, unless the last checkpoint says just that. Blocks."""
+        if not self.folder.is_dir():
+            return None
         with self._chain.locked():
             head = self._chain.head()
             last = latest(stored(self.folder / FILE)[0])
@@ -270,12 +274,12 @@ class Witness:
                     await result
         except TimeoutError:
             raise WitnessError(f"the copy of a checkpoint did not arrive within {COPY_TIMEOUT:.0f} s") from None
-        except (OSError, QuarterdeckError) as error:
+        except Exception as error:  # the copier is somebody else's: whatever it does must stop no action
             raise WitnessError(f"a checkpoint was signed here, but not copied: {error}") from error
         self.fault = None
 
     async def _archive(self) -> None:
-        await self._thread(lambda: archive_sealed(self.folder, lambda: self._closed))
+        await self._thread(lambda: archive_sealed(self.folder, lambda: self._hurry))
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work, name="witness, behind the scenes")

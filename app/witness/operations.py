@@ -73,7 +73,7 @@ class Gathering:
             self._open.setdefault(_key(entry), []).append(operation)
             return
         waiting = self._open.get(_key(entry), [])
-        named = (operation for operation in waiting if entry.target and operation.first.target == entry.target)
+        named = (each for each in waiting if entry.target and entry.target in each.first.target.split(","))
         operation = next(named, waiting[0] if waiting else None)
         if operation is None:
             if self._keep_ended:

@@ -56,7 +56,7 @@ class Filter:
     verb: str | None = None
     """The whole verb or one word of it: ``node reboot``, ``reboot``, ``node``."""
     target: str | None = None
-    """With or without the kind: ``node:pi``, ``pi``, ``pi/*``."""
+    """With or without the kind, any one of several: ``node:pi``, ``pi``, ``pi/*``."""
     operator: str | None = None
     outcome: str | None = None
     text: str | None = None
@@ -95,7 +95,8 @@ class Filter:
     def wants(self, entry: Entry, low: str) -> bool:
         """Whether a parsed entry matches; ``low`` is the text sought, case folded."""
         words = (entry.verb, *entry.verb.split())
-        names = (entry.target, entry.target.partition(":")[2])
+        each = (entry.target, *entry.target.split(","))
+        names = (*each, *(name.partition(":")[2] for name in each))
         return (
             (self.verb is None or any(fnmatchcase(word, self.verb) for word in words))
             and (self.target is None or any(fnmatchcase(name, self.target) for name in names))

@@ -50,9 +50,12 @@ class Room:
         self._owed += outcomes
 
     def spend(self, size: int, *, outcome: bool) -> bool:
-        """Give back enough blocks for a line of ``size`` bytes; ``False`` where that would eat other outcomes' room."""
+        """Give back the blocks for ``size`` bytes, no more: others would take them. Not enough? Ask for one more.
+
+        ``False`` where that would eat the room of other outcomes.
+        """
         kept = self._owed - 1 if outcome else self._owed
-        left = self._size - (size // _BLOCK + 2) * _BLOCK
+        left = self._size - (size // _BLOCK + 1) * _BLOCK
         if self._fd < 0 or kept < 0 or left < kept * OUTCOME_ROOM:
             return False
         self._shrink(left)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from io import BytesIO
@@ -127,11 +128,12 @@ class _Walk:
     def run(self) -> None:
         """Follow the chain to its end or its first break."""
         try:
-            for segment, stream in _loaded(self._segments):
-                with stream:
-                    self._follow(segment, stream, last=segment is self._segments[-1])
-                if self.broken is not None:
-                    return
+            with closing(_loaded(self._segments)) as loaded:
+                for segment, stream in loaded:
+                    with stream:
+                        self._follow(segment, stream, last=segment is self._segments[-1])
+                    if self.broken is not None:
+                        return
         except _Damaged as error:
             what = f"the archive is damaged: {error.reason}"
             self.broken = Break(seq=self.seq + 1, kind=Fault.CONTENT, what=what, where=str(error.segment.path))
@@ -179,17 +181,23 @@ class _Walk:
         self.broken = Break(seq=due, kind=kind, what=what, where=f"{segment.path}:{number}")
 
 
-def _loaded(listed: Sequence[Segment]) -> Iterator[tuple[Segment, IO[bytes]]]:
+def _loaded(listed: Sequence[Segment]) -> Generator[tuple[Segment, IO[bytes]]]:
     """The segments as streams; archives are unpacked one ahead in a second thread, which both cores share well."""
     with ThreadPoolExecutor(1, thread_name_prefix="unpack") as pool:
         ahead: list[tuple[Segment, Future[IO[bytes]]]] = []
-        for segment in listed:
-            ahead.append((segment, pool.submit(_load, segment)))
-            if len(ahead) > 1:
+        try:
+            for segment in listed:
+                ahead.append((segment, pool.submit(_load, segment)))
+                if len(ahead) > 1:
+                    ready, future = ahead.pop(0)
+                    yield ready, future.result()
+            while ahead:
                 ready, future = ahead.pop(0)
                 yield ready, future.result()
-        for ready, future in ahead:
-            yield ready, future.result()
+        finally:
+            for _, future in ahead:  # loaded in vain: the chain broke before
+                if future.exception() is None:
+                    future.result().close()
 
 
 def _load(segment: Segment) -> IO[bytes]:
