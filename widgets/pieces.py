@@ -48,11 +48,14 @@ def styled(text: str, cell: Cell, palette: Palette) -> list[Piece]:
     style = palette[cell.token]
     if cell.token is Token.OK and text[1:2] == " ":
         return [(text[0], style), *padded(text[1:], palette[Token.TEXT])]
-    if text[:1] in (_FULL, _EMPTY):
-        filled = len(text) - len(text.lstrip(_FULL))
-        bar = len(text) - len(text.lstrip(_FULL + _EMPTY))
+    begin = min((at for at in (text.find(_FULL), text.find(_EMPTY)) if at >= 0), default=-1)
+    if begin >= 0:
+        rest = text[begin:].lstrip(_FULL)
+        filled = len(text) - len(rest)
+        end = len(text) - len(rest.lstrip(_EMPTY))
         colour = palette.part("spark") if cell.token is Token.TEXT else style
-        return [(text[:filled], colour), (text[filled:bar], palette.part("rule")), *padded(text[bar:], style)]
+        bar = [(text[begin:filled], colour), (text[filled:end], palette.part("rule"))]
+        return [(text[:begin], style), *bar, *padded(text[end:], style)]
     return padded(text, style)
 
 

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from app.column import Cell, Token, duration_text, spark_text
-from app.fleet import Fleet, Mood, Ref, Resource
+from app.fleet import Fleet, Ref, Resource
 from app.history import History
 from app.kind import Kind
+from widgets.empty import empty_lines
 from widgets.filter import RowFilter
-from widgets.fit import GAP, Placed, fit_columns, fit_text, hidden_right
 from widgets.lines import Lines
-from widgets.palette import PLAIN
-from widgets.pieces import Piece, cell_pieces, padded, strip_of
+from widgets.palette import Palette
+from widgets.row_lines import GUTTER, RowLines, thumb
 from widgets.row_order import AGE, STATE
 from widgets.view_state import ViewState
 
-GUTTER = 3
-"""Cursor, mark, blank."""
-AGE_WIDTH = 5
-SPARK_STEP = 5
-"""Recorded values in one cell of a sparkline: at a reading each 2 s, a cell is 10 s."""
 WHEEL = 3
-_BLANK = " " * GAP
-_NAME_ROOM = 48
+"""Rows that one notch of the wheel moves."""
 
 
 class FleetTable(Lines, can_focus=True):
@@ -108,14 +102,11 @@ class FleetTable(Lines, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.kind = kind
         self.state = ViewState(kind)
-        self._history = history
+        self._rows = RowLines(kind, history)
         self._clock = clock
         self._now = clock()
         self._top = 0
         self._first_column = 0
-        self._longest_name = 0
-        self._placed: tuple[Placed, ...] = ()
-        self._strips: dict[str, tuple[tuple[object, ...], Strip]] = {}
         self._told: Ref | None = None
 
     # what others ask
@@ -126,7 +117,7 @@ class FleetTable(Lines, can_focus=True):
         line = self.state.cursor - self._top
         if self.state.take(fleet, self._now):
             self._keep_line(line)
-            self._measure_names()
+            self._rows.measure_names(self.state.rows)
             self.post_message(self.Arranged(self))
         self.redraw()
         self._tell()
@@ -199,16 +190,11 @@ class FleetTable(Lines, can_focus=True):
             self.post_message(self.Moved(self, ref))
 
     def _rearranged(self) -> None:
-        self._measure_names()
+        self._rows.measure_names(self.state.rows)
         self._reveal()
         self.redraw()
         self._tell()
         self.post_message(self.Arranged(self))
-
-    def _measure_names(self) -> None:
-        """Let the name column grow to the longest name; it never shrinks while the table is up."""
-        longest = max((len(row.name) for row in self.state.rows), default=0)
-        self._longest_name = max(self._longest_name, min(longest, _NAME_ROOM))
 
     def action_move(self, rows: int) -> None:
         """Cursor up or down."""
@@ -232,7 +218,7 @@ class FleetTable(Lines, can_focus=True):
         """In the wide view: to the columns further right or left."""
         last = len(self.kind.columns) - 2
         first = max(0, min(self._first_column + columns, last))
-        right_end = columns > 0 and not hidden_right(self.kind.columns, self._placed, wide=self.state.wide)
+        right_end = columns > 0 and not self._rows.more_right(wide=self.state.wide)
         if first != self._first_column and self.state.wide and not right_end:
             self._first_column = first
             self.redraw()
@@ -315,7 +301,7 @@ class FleetTable(Lines, can_focus=True):
                 if event.chain == 2:
                     self.action_open()
             return
-        for placed in self._placed:
+        for placed in self._rows.placed:
             column = self.kind.columns[placed.number]
             if placed.x <= event.x - GUTTER < placed.x + placed.width and column.title in self.state.sortable():
                 self.sort_by(column.title)
@@ -332,12 +318,10 @@ class FleetTable(Lines, can_focus=True):
 
     def on_focus(self) -> None:
         """Show the cursor as the one that keys go to."""
-        self._strips.clear()
         self.redraw()
 
     def on_blur(self) -> None:
         """Show the cursor as waiting."""
-        self._strips.clear()
         self.redraw()
 
     def on_resize(self) -> None:
@@ -349,137 +333,32 @@ class FleetTable(Lines, can_focus=True):
 
     def restyled(self) -> None:
         """Forget lines drawn in other colours."""
-        self._strips.clear()
+        self._rows.forget()
 
     def draw(self, width: int, height: int) -> list[Strip]:
         """The header and the visible rows."""
-        rows = self.state.order
+        state, rows, palette = self.state, self.state.order, self.palette
         self._top = max(0, min(self._top, len(rows) - (height - 1)))
-        room = width - GUTTER - AGE_WIDTH - GAP - 1
-        placed = fit_columns(
-            self.kind.columns,
-            max(1, room),
-            wide=self.state.wide,
-            first=self._first_column,
-            name_width=self._longest_name,
-        )
-        if placed != self._placed or len(self._strips) > 6 * height + 64:
-            self._placed = placed
-            self._strips.clear()
-        lines = [self._header(width)]
+        self._rows.fit(width - 1, wide=state.wide, first=self._first_column)
+        lines = [self._rows.header(width - 1, state.sort, palette, wide=state.wide)]
         if not rows:
-            return [*lines, *self._empty(width, height - 1)]
-        visible = rows[self._top : self._top + height - 1]
-        thumb = _thumb(self._top, height - 1, len(rows))
-        for line, row in enumerate(visible):
-            strip = self._row(row, width - 1)
-            glyph = "▐" if line in thumb else " "
-            lines.append(Strip([*strip, *strip_of([(glyph, self.palette.part("thumb"))], 1)], width))
+            return [*lines, *empty_lines(state, width, height - 1, palette)]
+        cursor = palette.part("cursor" if self.has_focus else "cursor_away")
+        bar = thumb(self._top, height - 1, len(rows))
+        for line, row in enumerate(rows[self._top : self._top + height - 1]):
+            strip = self._rows.line(
+                row,
+                state,
+                self._now,
+                width - 1,
+                palette,
+                cursor=cursor if row.id == state.cursor_id else None,
+                marked=row.id in state.marks,
+            )
+            lines.append(Strip([*strip, _thumb_segment(palette)], width) if line in bar else strip)
         return lines
 
-    def _header(self, width: int) -> Strip:
-        palette = self.palette
-        plain, chosen = palette.part("header"), palette.part("sorted")
-        sort = self.state.sort
-        arrow = "↓" if sort.descending else "↑"
-        pieces: list[Piece] = [(" " * GUTTER, PLAIN)]
-        at = 0
-        for placed in self._placed:
-            column = self.kind.columns[placed.number]
-            sorted_by = bool(column.title) and column.title == sort.title
-            title = f"{column.title}{arrow}" if sorted_by else column.title
-            pieces.append((" " * (placed.x - at), PLAIN))
-            pieces += padded(fit_text(title, placed.width, column.align), chosen if sorted_by else plain)
-            at = placed.x + placed.width
-        more = hidden_right(self.kind.columns, self._placed, wide=self.state.wide)
-        age = f"AGE{arrow}" if sort.title == AGE else "›" if more else ""
-        pieces.append((" " * max(0, width - 1 - AGE_WIDTH - GUTTER - at), PLAIN))
-        pieces += padded(fit_text(age, AGE_WIDTH, "right"), chosen)
-        return strip_of(pieces, width)
 
-    def _age(self, row: Resource) -> tuple[str, bool]:
-        """The age as shown, from two intervals on, and whether the reading is stale."""
-        reading = self.state.fleet.reading_of(Ref(self.kind.noun, row.id))
-        if reading is None:
-            return "", False
-        age = self._now - reading.taken_at
-        return (duration_text(age) if age >= 2 * reading.interval else ""), reading.stale
-
-    def _sparks(self, row: Resource) -> tuple[str, ...]:
-        ref = Ref(self.kind.noun, row.id)
-        drawn: list[str] = []
-        for placed in self._placed:
-            column = self.kind.columns[placed.number]
-            if column.spark is not None:
-                series = self._history.series(ref, column.spark, placed.width, SPARK_STEP)
-                drawn.append(spark_text(series, placed.width, column.spark_max))
-        return tuple(drawn)
-
-    def _row(self, row: Resource, width: int) -> Strip:
-        at_cursor = row.id == self.state.cursor_id
-        marked = row.id in self.state.marks
-        age, stale = self._age(row)
-        sparks = self._sparks(row)
-        known = self._strips.get(row.id)
-        key = (row, width, age, stale, sparks, at_cursor, marked)
-        if known is not None and known[0][0] is row and known[0][1:] == key[1:]:
-            return known[1]
-        base = None
-        if at_cursor:
-            base = self.palette.part("cursor" if self.has_focus else "cursor_away")
-        strip = strip_of(self._row_pieces(row, width, age, stale, sparks, at_cursor, marked), width, base)
-        self._strips[row.id] = (key, strip)
-        return strip
-
-    def _row_pieces(
-        self, row: Resource, width: int, age: str, stale: bool, sparks: Sequence[str], at_cursor: bool, marked: bool
-    ) -> list[Piece]:
-        palette = self.palette
-        stale = stale or self.state.moods(row) is Mood.STALE
-        grey = palette[Token.STALE]
-        mark = "✓" if marked else Mood.STALE.glyph if stale and not self._shows_state else " "
-        pieces: list[Piece] = [
-            ("▌" if at_cursor else " ", palette[Token.ACCENT]),
-            (mark, palette[Token.MARK] if marked else grey),
-            (" ", PLAIN),
-        ]
-        cells = self.state.cells(row)
-        spark = iter(sparks)
-        at = 0
-        for placed in self._placed:
-            column = self.kind.columns[placed.number]
-            if placed.x > at:
-                pieces.append((_BLANK, PLAIN))
-            if column.spark is not None:
-                pieces.append((next(spark), grey if stale else palette.part("spark")))
-            elif stale:
-                pieces += padded(fit_text(cells[placed.number].text, placed.width, column.align), grey)
-            elif placed.number == 0:
-                name: Cell = cells[0]
-                style = palette.part("name") if name.token is Token.TEXT else palette[name.token]
-                pieces += padded(fit_text(name.text, placed.width, column.align), style)
-            else:
-                pieces += cell_pieces(cells[placed.number], placed.width, column.align, palette)
-            at = placed.x + placed.width
-        pieces.append((" " * max(0, width - AGE_WIDTH - GUTTER - at), PLAIN))
-        pieces += padded(fit_text(age, AGE_WIDTH, "right"), palette[Token.STALE if stale else Token.MUTED])
-        return pieces
-
-    @property
-    def _shows_state(self) -> bool:
-        return any(self.kind.columns[placed.number].title == STATE for placed in self._placed)
-
-    def _empty(self, width: int, height: int) -> list[Strip]:
-        """What would fill the table and how, or why its rows are hidden."""
-        from widgets.empty import empty_lines
-
-        return empty_lines(self.state, width, height, self.palette)
-
-
-def _thumb(top: int, height: int, count: int) -> range:
-    """The lines of a scroll bar's thumb; none when everything is in view."""
-    if count <= height or height <= 0:
-        return range(0)
-    size = max(1, height * height // count)
-    start = round(top * (height - size) / (count - height))
-    return range(start, start + size)
+def _thumb_segment(palette: Palette) -> Segment:
+    """One line of the scroll bar's thumb."""
+    return Segment("▐", palette.part("thumb"))
