@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import types
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -63,7 +64,7 @@ def _words(detail: ErrorDetails, choices: list[str]) -> str:
         return f"must be {' or '.join(choices)}" if len(choices) < 3 else f"must be one of {', '.join(choices)}"
     if kind == "union_tag_invalid":
         found = re.findall(r"'([^']*)'", str(context.get("expected_tags", "")))
-        return f"must be {' or '.join(_ARTICLES.get(one, one) for one in found)}"
+        return f"must be {' or '.join(_ARTICLES.get(one, str(one)) for one in found)}"
     if kind in {"too_long", "too_short"} and detail["loc"][-1] != "[key]":
         return "must be two numbers: [warning, critical]"
     for bound, text in (("ge", "at least"), ("gt", "more than"), ("le", "at most"), ("lt", "less than")):
@@ -152,11 +153,11 @@ def transport(document: Document, name: str, merged: Mapping[str, Any]) -> list[
 
 
 def rules(document: Document, data: Mapping[str, Any], nodes: Iterable[str], tags: Iterable[str]) -> list[Mistake]:
-    """Warnings for patterns of rules that reach nothing, as misspelt ones do."""
+    """Warnings for patterns of ``rules`` that reach nothing, as misspelt ones do."""
     known, known_tags = set(nodes), set(tags)
     found: list[Mistake] = []
     for rule in ("read_only", "type_name"):
-        for at, pattern in enumerate((data.get("rules") or {}).get(rule) or ()):
+        for at, pattern in enumerate(data.get(rule) or ()):
             path: KeyPath = ("rules", rule, at)
             if not terms(pattern):
                 found.append(document.mistake(path, "the pattern is empty and reaches nothing"))
@@ -165,6 +166,11 @@ def rules(document: Document, data: Mapping[str, Any], nodes: Iterable[str], tag
                     near = nearest(("@" if term.tag else "") + term.text, [*known, *(f"@{tag}" for tag in known_tags)])
                     found.append(document.mistake(path, missing, nearest=near, warning=True))
     return found
+
+
+def reaches(term: Term, name: str, tags: Iterable[str]) -> bool:
+    """Whether one term of a group means a node."""
+    return any(fnmatchcase(tag, term.text) for tag in tags) if term.tag else fnmatchcase(name, term.text)
 
 
 def _unknown(term: Term, nodes: set[str], tags: set[str]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, cast
 
 import yaml
@@ -69,7 +70,7 @@ class _PythonLoader(Reader, Scanner, Parser, _Shallow, _Core):
 def _fastest() -> Any:
     if not yaml.__with_libyaml__:
         return _PythonLoader
-    parser: Any = yaml.cyaml.CParser
+    parser = cast("Any", import_module("yaml.cyaml")).CParser
 
     class _NativeLoader(_Shallow, parser, _Core):
         def __init__(self, text: str) -> None:

@@ -1,0 +1,113 @@
+"""Notices that hosts.yaml or a file it imports has changed, by looking: it works on every file system."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.errors import ConfigurationError
+from app.inventory import load
+from app.inventory.find import distrusted
+from app.inventory.model import InvalidInventory, Inventory, Mistake
+
+Stamp = tuple[int, int, int, int] | None
+"""What a look at a file costs nothing to compare: device, inode, size, time of change; ``None`` where it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a changed file says now."""
+
+    inventory: Inventory | None
+    """``None`` where it is invalid: the old inventory stays in use."""
+    mistakes: tuple[Mistake, ...] = ()
+    fault: str = ""
+    """Why there is no inventory, in words."""
+
+
+async def changes(inventory: Inventory, tell: Callable[[Change], None], *, every: float = 1.0) -> None:
+    """Call ``tell`` each time the files of an inventory say something else; runs until cancelled.
+
+    A file is read when it has looked the same twice, so that a half-written one is left alone. Nothing is told where
+    every value is as it was. ``every`` is in seconds. Disks are never waited for on the event loop.
+    """
+    path, watched = inventory.path, inventory.watched
+    current: Inventory | None = inventory
+    stamps = await asyncio.to_thread(_stamps, watched)
+    told = await asyncio.to_thread(_content, watched)
+    ours = path is not None and not distrusted(path)
+    settled = not _fresh(stamps)
+    if not settled:  # it may have changed between being loaded and being watched
+        told = ()
+    while True:
+        await asyncio.sleep(every)
+        now = await asyncio.to_thread(_stamps, watched)
+        if now != stamps:
+            stamps, settled = now, False
+            continue
+        if settled:
+            continue
+        settled = True
+        content = await asyncio.to_thread(_content, watched)
+        if content == told:
+            continue
+        change = await asyncio.to_thread(_read, path, ours)
+        if change.inventory is not None and change.inventory.watched != watched:
+            watched = change.inventory.watched
+            path = change.inventory.path
+            ours = ours or (path is not None and not distrusted(path))
+            stamps = await asyncio.to_thread(_stamps, watched)
+            content = await asyncio.to_thread(_content, watched)
+        told = content
+        if change.inventory is None or change.inventory != current:
+            current = change.inventory
+            tell(change)
+
+
+_FRESH = 10.0
+"""Seconds; longer than it takes from loading a file to watching it."""
+
+
+def _fresh(stamps: tuple[Stamp, ...]) -> bool:
+    return any(stamp is not None and abs(time.time() - stamp[3] / 1e9) < _FRESH for stamp in stamps)
+
+
+def _read(path: Path | None, ours: bool) -> Change:
+    """Read again; a file that was the operator's own and is somebody else's now is not used."""
+    if path is not None and ours and path.exists() and (reason := distrusted(path)):
+        return Change(None, (), f"{path}: {reason}")
+    try:
+        found = load(path)
+    except InvalidInventory as error:
+        return Change(None, error.mistakes, str(error))
+    except ConfigurationError as error:
+        return Change(None, (), str(error))
+    return Change(found, found.mistakes)
+
+
+def _stamps(watched: tuple[Path, ...]) -> tuple[Stamp, ...]:
+    return tuple(_stamp(path) for path in watched)
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        seen = path.stat()
+    except OSError:
+        return None
+    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
+
+
+def _content(watched: tuple[Path, ...]) -> tuple[str, ...]:
+    from app.inventory import document
+
+    found: list[str] = []
+    for path in watched:
+        try:
+            found.append(hashlib.sha256(document.read_bytes(path)).hexdigest())
+        except OSError:
+            found.append("")
+    return tuple(found)
