@@ -119,7 +119,7 @@ class Child(asyncio.SubprocessProtocol):
         try:
             self.signal(signal.SIGTERM)
             deadline = asyncio.get_running_loop().time() + GRACE_S
-            while self._alive() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - a group has no event
+            while self._alive() and asyncio.get_running_loop().time() < deadline:
                 await asyncio.sleep(_LOOK_S)
         finally:
             if self._alive():

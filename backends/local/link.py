@@ -140,7 +140,7 @@ class LocalLink:
     async def forward_socket(self, remote_path: str) -> Path:
         """The socket itself: it is on this machine already. Raises Missing where there is none."""
         path = Path(remote_path)
-        if not path.is_socket():  # noqa: ASYNC240 - one stat of a local path
+        if not path.is_socket():
             raise Missing("no such socket", where=remote_path)
         return path
 
