@@ -364,6 +364,7 @@ class NodeVerbs:
             Literal["TERM", "INT", "HUP", "KILL", "STOP", "CONT", "USR1", "USR2"], Help("which")
         ] = "TERM",
         sudo: Annotated[bool, Help("as root")] = False,
+        started: Annotated[int | None, Help("only if it is the process that started then, as top tells it")] = None,
     ) -> Plan:
         """Send a signal to a process."""
         raise Unsupported
@@ -483,6 +484,7 @@ KIND: Kind[Node] = Kind(
         ),
     },
     json=as_json,
+    by_source=True,
     empty=("No nodes are configured.", "a adds one; so does: quarterdeck node add NAME --ssh USER@HOST"),
 )
 
