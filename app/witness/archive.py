@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from app.witness.disk import sync_folder
 from app.witness.segments import ARCHIVE, plain_segments
 
 _LEVEL = 3
@@ -59,11 +60,7 @@ def _archive(plain: Path, target: Path) -> None:
             if _digest(packed) != _digest(source):
                 raise OSError(f"{draft} does not hold what {plain} does")
         draft.rename(target)
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(target.parent)
         plain.unlink()
     except OSError:
         draft.unlink(missing_ok=True)

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
-import random
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ from pathlib import Path
 
 from app.errors import WitnessError
 from app.paths import private_folder
+from app.witness.disk import keep, put, same, sync, sync_folder, take
 from app.witness.entry import GENESIS, SHAPE, Draft, Phase, encode, stamp
 from app.witness.room import OUTCOME_ROOM, Room
 from app.witness.segments import Segment, backwards, newest, segment_path, segments
@@ -79,13 +78,13 @@ class Chain:
             while fd < 0:
                 self._prepare()
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-                if not _take(fd, deadline):
+                if not take(fd, deadline):
                     raise WitnessError(
                         f"another process has held the witness for {LOCK_TIMEOUT:.0f} s",
                         where=str(path),
                         todo=f"see which one: fuser -v '{path}'",
                     )
-                if not _same(fd, path):  # removed while we waited: a lock nobody else sees protects nothing
+                if not same(fd, path):  # removed while we waited: a lock nobody else sees protects nothing
                     os.close(fd)
                     fd = -1
             yield
@@ -113,9 +112,9 @@ class Chain:
                     except OSError as error:
                         answers.append(self._failure(error))
                 try:
-                    _sync(fd)
+                    sync(fd)
                     if start.end == 0:
-                        _sync_folder(self.folder)
+                        sync_folder(self.folder)
                 except OSError:
                     os.ftruncate(fd, start.end)
                     for request, answer in zip(requests, answers, strict=True):
@@ -184,7 +183,7 @@ class Chain:
             cut = os.pread(fd, torn, head.end)
             digest = hashlib.sha256(cut).hexdigest()
             kept = self.folder / "torn" / f"{head.seq + 1:012d}-{digest[:12]}"
-            _keep(kept, cut)
+            keep(kept, cut)
             draft = Draft(
                 verb="witness repair",
                 phase=Phase.REPAIR,
@@ -193,7 +192,7 @@ class Chain:
             # Written over the cut line first and shortened after: at no moment is there neither line nor repair.
             head = self._line(fd, head, draft, 0, restore=cut)
             os.ftruncate(fd, head.end)
-            _sync(fd)
+            sync(fd)
             self._remember(fd, head)
             return head
         finally:
@@ -205,7 +204,7 @@ class Chain:
         try:
             what = f"{lines} lines after entry {head.seq} are not entries; left in place (see witness verify)"
             head = self._line(fd, head, Draft(verb="witness repair", phase=Phase.REPAIR, message=what), 0)
-            _sync(fd)
+            sync(fd)
             self._remember(fd, head)
             return head
         finally:
@@ -218,7 +217,7 @@ class Chain:
         path = segment_path(self.folder, head.seq + 1)
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         except OSError:  # no room for another file: a long segment is better than a lost outcome
             return head
         return Head(path, 0, head.seq, head.hash)
@@ -256,7 +255,7 @@ class Chain:
             wanted = len(line)
             while True:
                 try:
-                    _put(fd, line, head.end)
+                    put(fd, line, head.end)
                     break
                 except OSError as error:
                     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
@@ -266,7 +265,7 @@ class Chain:
         except OSError:
             os.ftruncate(fd, head.end)
             if restore:
-                _put(fd, restore, head.end)
+                put(fd, restore, head.end)
             raise
         return Head(head.path, head.end + len(line), head.seq + 1, digest)
 
@@ -317,58 +316,3 @@ class Chain:
             where=where,
             todo=f"free some space: df -h '{where}'" if full else f"see whether it is yours to write: ls -ld '{where}'",
         )
-
-
-def _take(fd: int, deadline: float) -> bool:
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(random.uniform(0.001, 0.01))  # spreads out those who wait
-        else:
-            return True
-
-
-def _same(fd: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _put(fd: int, data: bytes, at: int) -> None:
-    """Write all of it; a disk that fills up half way raises."""
-    view = memoryview(data)
-    while view:
-        done = os.pwrite(fd, view, at)
-        at += done
-        view = view[done:]
-
-
-def _keep(path: Path, data: bytes) -> None:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        _put(fd, data, 0)
-        _sync(fd)
-    except OSError:
-        path.unlink(missing_ok=True)
-        raise
-    finally:
-        os.close(fd)
-    _sync_folder(path.parent)
-
-
-def _sync(fd: int) -> None:
-    """To the disk itself; data and size are enough."""
-    getattr(os, "fdatasync", os.fsync)(fd)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import pwd
 import socket
@@ -17,19 +16,20 @@ from typing import TypeVar
 from app.errors import WitnessError
 from app.witness.archive import archive_sealed
 from app.witness.chain import Chain, Request
-from app.witness.checkpoint import FILE, Checkpoint, latest, sign, stored
+from app.witness.checkpoint import FILE
 from app.witness.copies import Copy
 from app.witness.entry import Draft, Entry, Phase, stamp
+from app.witness.notary import Notary
 from app.witness.operations import Operation, as_open_intent, open_operations
 from app.witness.query import Damage, Filter, read
 from app.witness.segments import SEGMENT_BYTES, chain_name, newest
 
 T = TypeVar("T")
 
+CLOSE_TIMEOUT = 20.0
+"""Seconds that copying and archiving have to end when the program does."""
 WRITE_TIMEOUT = 30.0
 """Seconds a disk has for one write; a dead file server must not freeze an action for ever."""
-COPY_TIMEOUT = 20.0
-"""Seconds a copy of a checkpoint has to get elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +74,10 @@ class Witness:
         self.host = host or socket.gethostname()
         self.folder = folder / chain_name(self.operator, self.host)
         """Where this chain lies."""
-        self.fault: str | None = None
-        """Why the last checkpoint could not be signed or copied; ``None`` while all is well."""
         self._every = max(1, every)
-        self._copy = copy
         self._chain = Chain(self.folder, self.operator, self.host, segment_bytes, now)
         self._threads = ThreadPoolExecutor(3, thread_name_prefix="witness")
+        self._notary = Notary(self._chain, copy, self._thread)
         self._waiting: list[tuple[Request, asyncio.Future[int | WitnessError]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._behind: set[asyncio.Task[None]] = set()
@@ -87,6 +85,11 @@ class Witness:
         self._wrote = False
         self._hurry = False
         self._closed = False
+
+    @property
+    def fault(self) -> str | None:
+        """Why the last checkpoint could not be signed or copied; ``None`` while all is well."""
+        return self._notary.fault
 
     async def begin(self, draft: Draft, *, outcomes: int = 1) -> int:
         """Put an intent on disk, with room for its outcomes, before anything is done; its number.
@@ -120,9 +123,7 @@ class Witness:
 
         Raises WitnessError when it cannot be signed or the copy did not arrive.
         """
-        signed = await self._thread(self._sign)
-        if signed is not None:
-            await self._take_elsewhere(signed)
+        await self._notary.attest()
         return self.folder / FILE
 
     async def close(self) -> None:
@@ -133,12 +134,9 @@ class Witness:
             await asyncio.wait([self._writer], timeout=WRITE_TIMEOUT)
         self._closed = True
         if self._wrote:
-            try:
-                await self.checkpoint()
-            except WitnessError as error:
-                self.fault = str(error)
+            await self._notary.attest_quietly()
         if self._behind:
-            await asyncio.wait(self._behind, timeout=COPY_TIMEOUT)
+            await asyncio.wait(self._behind, timeout=CLOSE_TIMEOUT)
         self._hurry = True
         await self._thread(self._chain.close)
         self._threads.shutdown(wait=False)
@@ -232,7 +230,7 @@ class Witness:
             numbers = [answer for answer in answers if isinstance(answer, int)]
             self._wrote = self._wrote or bool(numbers)
             if any(number % self._every == 0 for number in numbers):
-                self._later(self._sign_quietly())
+                self._later(self._notary.attest_quietly())
             if self._chain.segment != self._segment:  # the first write, or one that began a new segment
                 self._segment = self._chain.segment
                 self._later(self._archive())
@@ -243,40 +241,6 @@ class Witness:
             return
         ended = replace(draft, phase=Phase.OUTCOME, outcome="cancelled", message="cancelled before the first step")
         self._submit(Request(ended, settles=outcomes))
-
-    def _sign(self) -> Checkpoint | None:
-        """Sign the present end, unless the last checkpoint says just that. Blocks."""
-        if not self.folder.is_dir():
-            return None
-        with self._chain.locked():
-            head = self._chain.head()
-            last = latest(stored(self.folder / FILE)[0])
-            if head.seq == 0 or (last is not None and (last.size, last.head) == (head.seq, head.hash)):
-                return None
-            return sign(self.folder, origin=f"{self.operator}@{self.host}", size=head.seq, head=head.hash)
-
-    async def _sign_quietly(self) -> None:
-        try:
-            await self.checkpoint()
-        except WitnessError as error:
-            self.fault = str(error)
-
-    async def _take_elsewhere(self, checkpoint: Checkpoint) -> None:
-        copy = self._copy
-        if copy is None:
-            self.fault = None
-            return
-        try:
-            async with asyncio.timeout(COPY_TIMEOUT):
-                on_loop = inspect.iscoroutinefunction(copy)
-                result = copy(checkpoint) if on_loop else await self._thread(lambda: copy(checkpoint))
-                if inspect.isawaitable(result):
-                    await result
-        except TimeoutError:
-            raise WitnessError(f"the copy of a checkpoint did not arrive within {COPY_TIMEOUT:.0f} s") from None
-        except Exception as error:  # the copier is somebody else's: whatever it does must stop no action
-            raise WitnessError(f"a checkpoint was signed here, but not copied: {error}") from error
-        self.fault = None
 
     async def _archive(self) -> None:
         await self._thread(lambda: archive_sealed(self.folder, lambda: self._hurry))

@@ -77,8 +77,10 @@ def chains(folder: Path) -> list[Path]:
 def segments(chain: Path) -> list[Segment]:
     """All segments of a chain in order; where one lies both plain and archived, the plain one."""
     with _reading(chain):
-        found = {segment.first: segment for segment in _listed(chain / ARCHIVE)}
-        found.update({segment.first: segment for segment in _listed(chain)})
+        # Plain ones first: what is archived between the two looks is then seen twice, the other way round never.
+        plain = _listed(chain)
+        archived = _listed(chain / ARCHIVE)
+    found = {segment.first: segment for segment in (*archived, *plain)}
     return [found[first] for first in sorted(found)]
 
 

@@ -89,7 +89,7 @@ async def test_a_copy_that_fails_is_said_and_stops_nothing(tmp_path: Path, error
 
 
 async def test_a_copy_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.witness.log.COPY_TIMEOUT", 0.05)
+    monkeypatch.setattr("app.witness.notary.COPY_TIMEOUT", 0.05)
 
     async def copy(_: Checkpoint) -> None:
         await asyncio.Event().wait()

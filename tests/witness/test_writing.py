@@ -18,9 +18,10 @@ from app.errors import WitnessError
 from app.witness import Draft, Entry, Phase, Witness, new_trace
 from app.witness.chain import Chain, Request
 from app.witness.entry import GENESIS, decode
-from app.witness.query import read
+from app.witness.query import Filter, read
 from app.witness.segments import SEGMENT_BYTES, segments
 from app.witness.verify import verify
+from tests.waiting import eventually
 from tests.witness.logs import HOST, NAME, OPERATOR, build, draft, only_segment, put_lines, stored_lines
 
 
@@ -362,6 +363,34 @@ async def test_a_lock_held_by_somebody_else_is_an_error_not_a_wait_for_ever(
         await log.begin(draft(Phase.INTENT))
     assert await log.begin(draft(Phase.INTENT)) == 2
     await log.close()
+
+
+async def test_a_disk_that_does_not_answer_refuses_the_action_and_ends_the_intent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.witness.log.WRITE_TIMEOUT", 0.05)
+    build(tmp_path, 1)
+    log = a_witness(tmp_path)
+    with Chain(tmp_path / NAME, OPERATOR, HOST, SEGMENT_BYTES).locked(), pytest.raises(WitnessError, match="answer"):
+        await log.begin(draft(Phase.INTENT))
+    await eventually(lambda: list(read(log.folder, Filter(outcome="cancelled"))))
+    await log.close()
+    assert [entry.phase for entry in read(log.folder)] == [Phase.NOTE, Phase.INTENT, Phase.OUTCOME]
+
+
+def test_verifying_while_others_write_finds_no_break(tmp_path: Path) -> None:
+    process = writer(tmp_path, "a", 400)
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    seen: set[int] = set()
+    while process.poll() is None:
+        found = verify(tmp_path / NAME)
+        assert found.first_break is None
+        seen.add(found.entries)
+    process.communicate()
+    assert len(seen) > 3
+    assert verify(tmp_path / NAME).entries == 800
 
 
 def test_traces_are_short_and_differ() -> None:
