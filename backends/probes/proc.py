@@ -199,10 +199,8 @@ def parse_disks(answer: bytes) -> Counters:
         if len(fields) < 10:
             continue
         name = fields[2]
-        if name.startswith(_NO_DISKS) or (name.startswith(whole) and _is_partition(name[len(whole) :])):
+        if not is_whole(name, whole):
             continue
-        if name.startswith(b"nvme") and b"c" in name:
-            continue  # one path of a multipath disk
         whole = name
         try:
             found[name] = (int(fields[5]) * _SECTOR, int(fields[9]) * _SECTOR)
@@ -211,8 +209,14 @@ def parse_disks(answer: bytes) -> Counters:
     return found
 
 
-def _is_partition(rest: bytes) -> bool:
-    return (rest[1:] if rest.startswith(b"p") else rest).isdigit()
+def is_whole(name: bytes, last: bytes) -> bool:
+    """Whether a block device is a disk of its own; ``last`` is the disk that came before it in the kernel's list."""
+    if name.startswith(_NO_DISKS) or (
+        name.startswith(b"nvme") and b"c" in name
+    ):  # nvme0c0n1: a path of a multipath disk
+        return False
+    rest = name[len(last) :] if name.startswith(last) else b""
+    return not (rest[1:] if rest.startswith(b"p") else rest).isdigit()
 
 
 FAST: tuple[Probe[object], ...] = (

@@ -94,6 +94,11 @@ class Sampler:
 
         return end
 
+    @property
+    def idle(self) -> bool:
+        """Nobody listens any more."""
+        return not self._subscriptions
+
     def nudge(self) -> None:
         """Look now, or try again now."""
         self._awake.set()
