@@ -10,18 +10,25 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 
-from app.column import MOOD_TOKENS, UNKNOWN_TEXT, Cell, Token, bar_text, clean, duration_text, spark_text
+from app.column import MOOD_TOKENS, UNKNOWN_TEXT, Cell, Token, bar_text, clean, duration_text
 from app.fleet import Fleet, Mood
 from app.kind import Kind
 from widgets.fit import fit_text
 from widgets.lines import Lines
 from widgets.palette import PLAIN, Palette
 from widgets.pieces import Piece, padded, pieces_width, strip_of, styled
-from widgets.summary import Busiest, Summary, Summing
+from widgets.summary import Busiest, Summary, Summing, Worst
 
 TILE = 38
 """The least width of a tile; as many columns as fit, at most three."""
 _BETWEEN = 3
+_BLOCK = 22
+"""The least width of a block of figures."""
+_BLOCKS_APART = 46
+"""The greatest: further apart, a name and its figure do not read as one line."""
+_WORRY = 19
+"""Cells that the words of a worry want at least: a short name, a bar of eight and a number."""
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
 _SHOWN = 64
 """The worst rows that any tile asks for."""
 
@@ -62,6 +69,8 @@ class Overview(Lines):
         """Take a newer fleet, what is running, and one line about what ended last."""
         self._fleet, self._now = fleet, now
         self._jobs, self._last = tuple(jobs), last
+        if len(self._summings) == 1:
+            self._summings[0].record(fleet, now)
         self.redraw()
 
     def tick(self, now: float) -> None:
@@ -123,32 +132,33 @@ class Overview(Lines):
             return [
                 strip_of([(" ", PLAIN), *line], width) for line in tile_lines(summary, 1, width - 2, height, palette)
             ]
-        each = max(1, min(8, (height - 3) // 3 - 2 if width >= 100 else 3))
-        blocks = summing.busiest(self._fleet, self._now, each, 24)
-        head = strip_of([(" ", PLAIN), *_head(summary, 1, width - 2, palette)], width)
         trouble = [one for one in summary.worst if one.worry.score >= 100]
-        quiet = (
-            []
-            if trouble
-            else [[(f"{Mood.UP.glyph} ", palette[Token.OK]), ("Nothing wants a person.", palette[Token.TEXT])]]
-        )
-        if width >= 100:
-            right = min(56, width * 2 // 5)
-            left = width - right - 5
-            column = [line for block in blocks for line in [*_block(block, right, palette), []]]
-            worst = [*quiet, *_worst_lines(trouble or (), left, max(1, height - 3), palette)]
-            lines = [head, strip_of((), width)]
-            for y in range(max(len(column), len(worst))):
-                first = worst[y] if y < len(worst) else []
-                second = column[y] if y < len(column) else []
-                gap = (" " * (left + 4 - pieces_width(first)), PLAIN)
-                lines.append(strip_of([(" ", PLAIN), *first, gap, *second], width))
-            return lines
-        room = max(1, height - 3 - sum(2 + len(block.rows) for block in blocks))
-        lines = [head, strip_of((), width)]
-        below = [*quiet, *_worst_lines(trouble or (), width - 2, max(2, room), palette), []]
-        below += [line for block in blocks for line in [*_block(block, width - 2, palette), []]]
-        return [*lines, *(strip_of([(" ", PLAIN), *line], width) for line in below)]
+        named = max(2, min(len(trouble), height // 2 - 2))
+        lines: list[list[Piece]] = [_head(summary, 1, width - 2, palette), []]
+        if trouble:
+            lines += _worst_lines(trouble, width - 2, named, palette)
+        else:
+            lines.append([(f"{Mood.UP.glyph} ", palette[Token.OK]), ("Nothing wants a person.", palette[Token.TEXT])])
+        lines.append([])
+        lines += self._blocks(summing, width - 2, height - len(lines), palette)
+        return [strip_of([(" ", PLAIN), *line], width) for line in lines]
+
+    def _blocks(self, summing: Summing, width: int, height: int, palette: Palette) -> list[list[Piece]]:
+        """The kind's figures side by side: the mean, its course, and where it is highest."""
+        most = max(1, (width + _BETWEEN) // (_BLOCK + _BETWEEN))
+        count = len(list(self._fleet.noun(summing.kind.noun)))
+        graph = max(1, min(6, height - 2 - min(count, 8)))
+        room = min(_BLOCKS_APART, (width - _BETWEEN * 2) // 3)
+        blocks = summing.busiest(self._fleet, max(1, height - graph - 1), room)[:most]
+        drawn = [_block(block, room, graph, palette) for block in blocks]
+        lines: list[list[Piece]] = []
+        for y in range(min(height, max((len(block) for block in drawn), default=0))):
+            line: list[Piece] = []
+            for block in drawn:
+                part = block[y] if y < len(block) else []
+                line += [*part, (" " * (room - pieces_width(part) + _BETWEEN), PLAIN)]
+            lines.append(line)
+        return lines
 
     def _job_lines(self, width: int) -> list[Strip]:
         palette = self.palette
@@ -206,14 +216,15 @@ def _head(summary: Summary, number: int, width: int, palette: Palette) -> list[P
     return pieces if pieces_width(pieces) <= width else pieces[:3]
 
 
-def _worst_lines(worst: Sequence[Any], width: int, height: int, palette: Palette) -> list[list[Piece]]:
+def _worst_lines(worst: Sequence[Worst], width: int, height: int, palette: Palette) -> list[list[Piece]]:
     """Glyph, name and the worry in words; one line says how many more there are."""
     shown = worst if len(worst) <= height else worst[: max(0, height - 1)]
     longest = max((len(one.row.name) for one in shown), default=0)
-    name = max(8, min(longest, 24, width // 2 - 2))
+    name = max(8, min(longest, 24, width - 4 - _WORRY))
     lines: list[list[Piece]] = []
     for one in shown:
-        words = fit_text(clean(one.worry.text[:400]), max(0, width - name - 4))
+        aside = f"  {one.age}" if one.age else ""
+        words = fit_text(clean(one.worry.text[:400]), max(0, width - name - 4 - len(aside)))
         stale = one.mood is Mood.STALE
         lines.append(
             [
@@ -223,6 +234,7 @@ def _worst_lines(worst: Sequence[Any], width: int, height: int, palette: Palette
                 ),
                 ("  ", PLAIN),
                 *styled(words, Cell("", Token.STALE if stale else one.worry.token), palette),
+                (aside, palette[Token.STALE]),
             ]
         )
     trouble = sum(1 for one in worst[len(shown) :] if one.worry.score >= 100)
@@ -231,20 +243,33 @@ def _worst_lines(worst: Sequence[Any], width: int, height: int, palette: Palette
     return lines
 
 
-def _block(block: Busiest, width: int, palette: Palette) -> list[list[Piece]]:
+def _block(block: Busiest, width: int, graph: int, palette: Palette) -> list[list[Piece]]:
     """A figure of the kind: its mean with its course, and the rows where it is highest."""
-    muted = palette[Token.MUTED]
-    mean = UNKNOWN_TEXT if block.mean is None else f"mean {block.mean:.0f}"
-    course = spark_text(block.course, 24, 100 if (block.mean or 0) <= 100 else None)
-    left: list[Piece] = [(block.column.title, palette[Token.TITLE]), (f"  {mean}", muted)]
-    lines = [[*left, (" " * max(1, width - pieces_width(left) - 24), PLAIN), (course, palette.part("spark"))]]
-    name = max(8, width - block.column.width - 3)
+    share = any("%" in cell.text for _, cell in block.rows)
+    mean = UNKNOWN_TEXT if block.mean is None else f"{block.mean:.0f} %" if share else f"{block.mean:.3g}"
+    lines: list[list[Piece]] = [[(block.column.title, palette[Token.TITLE]), (f"  mean {mean}", palette[Token.MUTED])]]
+    course = course_lines(block.course, width, graph, 100 if share else None)
+    lines += [[(text, palette.part("spark"))] for text in course]
+    figure = min(block.column.width, width - 8)
     for row, cell in block.rows:
         lines.append(
             [
-                *padded(fit_text(clean(row.name[:200]), name), palette.part("name")),
-                ("   ", PLAIN),
-                *styled(fit_text(cell.text, block.column.width, block.column.align), cell, palette),
+                *padded(fit_text(clean(row.name[:200]), width - figure - 2), palette.part("name")),
+                ("  ", PLAIN),
+                *styled(fit_text(cell.text, figure, block.column.align), cell, palette),
             ]
         )
     return lines
+
+
+def course_lines(values: Sequence[float | None], width: int, height: int, ceiling: float | None = None) -> list[str]:
+    """The last ``width`` values as columns of ``height`` lines of eight steps each; a gap is a dotted line."""
+    shown: list[float | None] = [None] * max(0, width - len(values)) + list(values[-width:])
+    top = ceiling if ceiling is not None else max((value for value in shown if value is not None), default=0.0)
+    steps = [
+        -1 if value is None else max(1, round(min(1.0, value / top) * height * 8)) if top > 0 else 1 for value in shown
+    ]
+    return [
+        "".join("·" if step < 0 and line == 0 else _EIGHTHS[max(0, min(8, step - 8 * line))] for step in steps)
+        for line in range(height - 1, -1, -1)
+    ]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.column import Cell, Column, Worry
 from app.fleet import Fleet, Mood, Ref, Resource
 from app.history import History
 from app.kind import Kind
+from widgets.row_lines import age_of
 from widgets.row_order import STATE, RowCache, natural
 
 STALE_AFTER = 3
@@ -27,6 +28,8 @@ class Worst:
     row: Resource
     mood: Mood
     worry: Worry
+    age: str = ""
+    """As shown; empty while its news is fresh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ class Summing:
         self._figures: RowCache[tuple[Cell, ...]] = RowCache(self._measure)
         self._columns: tuple[Column[Any], ...] | None = None
         self._means = History(points=120)
-        self._pushed_at = 0.0
+        self._recorded_at = -_MEAN_EVERY
 
     def sum(self, fleet: Fleet, now: float, worst: int) -> Summary:
         """The kind as the fleet has it; ``worst`` bounds how many of the worst rows are named."""
@@ -87,8 +90,9 @@ class Summing:
             if worry is not None:
                 named.append(Worst(row, mood, worry))
         most = heapq.nsmallest(worst, named, key=lambda one: (-one.worry.score, natural(one.row.name)))
+        aged = (replace(one, age=age_of(fleet, Ref(self.kind.noun, one.row.id), now)[0]) for one in most)
         age, stale = self._age(fleet, rows, now)
-        return Summary(self.kind, len(rows), moods, tuple(most), age, stale)
+        return Summary(self.kind, len(rows), moods, tuple(aged), age, stale)
 
     def _age(self, fleet: Fleet, rows: Sequence[Resource], now: float) -> tuple[float | None, bool]:
         newest: float | None = None
@@ -102,27 +106,36 @@ class Summing:
 
     # the busiest
 
-    def busiest(self, fleet: Fleet, now: float, each: int, course: int) -> tuple[Busiest, ...]:
-        """For the kind's most important figures: the highest ``each`` rows, the mean and its course."""
+    def record(self, fleet: Fleet, now: float) -> None:
+        """Remember the means of this moment, every few seconds, so that there is a course to draw."""
+        if now - self._recorded_at < _MEAN_EVERY:
+            return
+        self._recorded_at = now
+        for column, measured in self._measured(fleet):
+            values = [value for _, _, value in measured]
+            mean = sum(values) / len(values) if values else None
+            self._means.push(Ref(self.kind.noun, ""), column.title, now, mean)
+
+    def busiest(self, fleet: Fleet, each: int, course: int) -> tuple[Busiest, ...]:
+        """For the kind's most important figures: the highest ``each`` rows, the mean and its recorded course."""
+        found: list[Busiest] = []
+        for column, measured in self._measured(fleet):
+            mean = sum(value for _, _, value in measured) / len(measured) if measured else None
+            top = tuple((row, cell) for row, cell, _ in heapq.nlargest(each, measured, key=lambda one: one[2]))
+            means = self._means.series(Ref(self.kind.noun, ""), column.title, course)
+            found.append(Busiest(column, top, mean, tuple(means)))
+        return tuple(found)
+
+    def _measured(self, fleet: Fleet) -> list[tuple[Column[Any], list[tuple[Resource, Cell, float]]]]:
+        """Each chosen column with the rows whose figure is known and not stale."""
         rows = [row for row in fleet.noun(self.kind.noun) if self._judged(row)[0] is not Mood.STALE]
         if self._columns is None and rows:
             self._columns = self._choose(rows)
-        record = now - self._pushed_at >= _MEAN_EVERY
-        if record:
-            self._pushed_at = now
-        found: list[Busiest] = []
+        found: list[tuple[Column[Any], list[tuple[Resource, Cell, float]]]] = []
         for number, column in enumerate(self._columns or ()):
-            measured = [
-                (row, cell) for row in rows if isinstance((cell := self._figures(row)[number]).sort, int | float)
-            ]
-            values = [float(cell.sort) for _, cell in measured if isinstance(cell.sort, int | float)]
-            mean = sum(values) / len(values) if values else None
-            ref = Ref(self.kind.noun, "")
-            if record:
-                self._means.push(ref, column.title, now, mean)
-            top = heapq.nlargest(each, measured, key=lambda pair: float(pair[1].sort or 0))
-            found.append(Busiest(column, tuple(top), mean, tuple(self._means.series(ref, column.title, course))))
-        return tuple(found)
+            cells = ((row, self._figures(row)[number]) for row in rows)
+            found.append((column, [(r, c, c.sort) for r, c in cells if isinstance(c.sort, int | float)]))
+        return found
 
     def _choose(self, rows: Sequence[Resource]) -> tuple[Column[Any], ...]:
         """Columns of figures that the kind ranks first."""
