@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from app import column
@@ -326,7 +327,7 @@ class DemoNodeVerbs(NodeVerbs):
         from backends.node_verbs.mutes import parse_until
 
         machine = self._machine(target)
-        moment = None if off else parse_until(until, time.time())
+        moment = None if off else parse_until(until, datetime.now().astimezone()).timestamp()
 
         async def run(report: Report) -> Result:
             machine.muted_until, machine.muted_why = moment, None if off else reason

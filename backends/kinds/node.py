@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -289,6 +290,8 @@ def as_json(node: Node) -> dict[str, Any]:
         said[part] = None if items is None else [asdict(item) for item in items]
     said["throttling"] = asdict(node.throttling) if node.throttling else None
     said["console_cost"] = dict(node.console_cost)
+    slow_at = said.pop("slow_at")
+    said["slow_age_s"] = None if slow_at is None else round(time.monotonic() - slow_at, 1)
     said["mem_percent"] = node.mem_percent
     return said
 
