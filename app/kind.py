@@ -61,6 +61,8 @@ class Kind(Generic[R]):
     json: Callable[[R], dict[str, Any]] = plain_json
     empty: tuple[str, str]
     """Two lines for an empty pane: what would fill it, and the key or command that does."""
+    by_source: bool = False
+    """Each row is one source of that name, as with nodes: a command for one needs to ask no other."""
 
 
 AnyKind = Kind[Any]

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from app.errors import Clash, Missing
 
 if TYPE_CHECKING:
-    from app.backend import Backend, Context
+    from app.backend import AskSecret, Backend, Context
+    from app.inventory.model import Inventory
     from app.kind import AnyKind
     from app.link import Links
 
@@ -95,9 +96,11 @@ def backends(context: Context, parts: Sequence[Part] = PARTS, only: Iterable[str
     return list(made.values())
 
 
-def links(arguments: Mapping[str, Any]) -> Links:
-    """The connections of all nodes, made with what their class asks for."""
-    return cast("Links", load(LINKS)(**arguments))
+def links(
+    inventory: Callable[[], Inventory], ask_secret: AskSecret, *, one_shot: bool, clock: Callable[[], float]
+) -> Links:
+    """The connections of all nodes; none is open yet."""
+    return cast("Links", load(LINKS)(inventory, ask_secret, one_shot=one_shot, clock=clock))
 
 
 def load(path: str) -> Any:

@@ -44,7 +44,7 @@ class NodeWatch:
         if not self.standing.answered:
             reading = self.row.reading(self.source.backend, self._context.clock(), self.entry.fault, ours=faulty)
             emit(reading)
-        return not faulty
+        return not faulty and not self._context.rows_only
 
     def took(self, sample: Sample, link: Link | None = None, address: str | None = None) -> None:
         """An answer came, by a link or from ``address``."""

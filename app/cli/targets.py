@@ -1,0 +1,182 @@
+"""Which resources the words of a command line mean, and which sources must be asked to know.
+
+Words are joined to one pattern: ``pi hp`` is ``pi,hp``. A bare word is an id, a name, or a group of nodes; a glob with
+a slash is matched against ids, one without against names; ``@tag`` reaches what stands on a tagged node as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fnmatch import fnmatchcase
+
+from app.backend import Source
+from app.column import clean
+from app.deck import Deck
+from app.errors import ConfigurationError, Missing
+from app.fleet import Resource
+from app.inventory.model import Inventory, NodeEntry
+from app.inventory.pattern import Term, nearest, terms
+from app.kind import AnyKind
+
+MANY = 8
+"""How many ids a message lists."""
+
+
+def choose(deck: Deck, kind: AnyKind, words: Sequence[str], on: str | None, *, acting: bool) -> list[Resource]:
+    """The resources that the words mean within ``--on``: in the order of the fleet, all of them without words.
+
+    Raises ConfigurationError (exit 2) for a word that means nothing, naming the nearest valid name, and, where
+    ``acting``, for a bare name that several resources share; Missing for one whose source did not answer.
+    """
+    known = list(deck.feed.fleet.noun(kind.noun))
+    within = known if on is None else _within(deck, known, on)
+    parts = terms(",".join(words))
+    if words and not parts:
+        raise ConfigurationError("the target is empty", todo=f"name {kind.plural}, or '*' for all of them")
+    for term in parts:
+        _check(deck, kind, term, known, within, on, acting=acting)
+    return [one for one in within if chosen(parts, lambda term, one=one: _means(deck, term, one))]
+
+
+def chosen(parts: Sequence[Term], means: Callable[[Term], bool]) -> bool:
+    """Whether something is meant: by a term that adds (where there is one), by none with ``!``, by all with ``&``."""
+    adding = [term for term in parts if not term.sign]
+    if adding and not any(means(term) for term in adding):
+        return False
+    return all(means(term) is (term.sign == "&") for term in parts if term.sign)
+
+
+def _means(deck: Deck, term: Term, one: Resource) -> bool:
+    if term.tag:
+        return any(fnmatchcase(tag, term.text) for tag in deck.tags(one))
+    if term.text in (one.id, one.name):
+        return True
+    if term.glob:
+        return fnmatchcase(one.id if "/" in term.text else one.name, term.text)
+    return term.text in deck.inventory.groups and term.text in deck.tags(one)
+
+
+def _check(
+    deck: Deck,
+    kind: AnyKind,
+    term: Term,
+    known: list[Resource],
+    within: list[Resource],
+    on: str | None,
+    *,
+    acting: bool,
+) -> None:
+    """Refuse a word that means nothing or not enough."""
+    found = [one for one in known if _means(deck, term, one)]
+    if not found:
+        silent = _silent(deck, term)
+        if silent:
+            raise Missing(f"no {kind.noun} '{clean(term.text)}' is known of", where=silent)
+        if on is not None and kind.by_source and term.text in deck.inventory.nodes:
+            raise ConfigurationError(f"'{_written(term)}' is outside of --on {clean(on)}")
+        if term.glob:
+            raise ConfigurationError(f"no {kind.noun} matches '{_written(term)}'{_near(deck, kind, term, known)}")
+        what = "tag" if term.tag else kind.noun
+        raise ConfigurationError(f"there is no {what} '{_written(term)}'{_near(deck, kind, term, known)}")
+    if on is not None and not term.sign and not any(one in within for one in found):
+        raise ConfigurationError(f"'{_written(term)}' is outside of --on {clean(on)}")
+    exact = not (term.glob or term.tag or term.sign or term.text in deck.inventory.groups)
+    if acting and exact and len(found) > 1 and not any(one.id == term.text for one in found):
+        ids = ", ".join(clean(one.id) for one in found[:MANY]) + (" …" if len(found) > MANY else "")
+        raise ConfigurationError(
+            f"'{_written(term)}' is the name of {len(found)} {kind.plural}: {ids}",
+            todo=f"say which, or '*/{_written(term)}' for all",
+        )
+
+
+def _written(term: Term) -> str:
+    return clean(("@" if term.tag else "") + term.text)
+
+
+def _near(deck: Deck, kind: AnyKind, term: Term, known: Iterable[Resource]) -> str:
+    if term.tag:
+        valid = sorted({tag for one in [*known, *deck.inventory] for tag in _tags_of(deck, one)})
+    else:
+        own = set(deck.inventory.nodes) if kind.by_source else set[str]()
+        valid = sorted({name for one in known for name in (one.id, one.name)} | own | set(deck.inventory.groups))
+    near = nearest(term.text, valid)
+    if near:
+        return f" (nearest valid name: {'@' if term.tag else ''}{clean(near)})"
+    if not valid:
+        return f" (no {'tag' if term.tag else kind.noun} is known)"
+    return f" (there are: {clean(', '.join(valid[:MANY]))}{' …' if len(valid) > MANY else ''})"
+
+
+def _tags_of(deck: Deck, one: Resource | NodeEntry) -> frozenset[str]:
+    return deck.tags(one) if isinstance(one, Resource) else one.tags
+
+
+def _silent(deck: Deck, term: Term) -> str:
+    """The fault of the source that would have told of ``source/key``, where it did not answer."""
+    source = term.text.partition("/")[0]
+    for reading in deck.feed.fleet.readings.values():
+        if reading.source == source and reading.fault:
+            return clean(f"{source}: {reading.fault}")
+    return ""
+
+
+def _within(deck: Deck, known: list[Resource], on: str) -> list[Resource]:
+    parts = _limits(deck.inventory, on, {one.source for one in known} | {one.id for one in known})
+
+    def means(term: Term, one: Resource) -> bool:
+        if term.tag:
+            return any(fnmatchcase(tag, term.text) for tag in deck.tags(one))
+        names = [one.id, one.source, *([one.parent.id] if one.parent else [])]
+        if any(fnmatchcase(name, term.text) for name in names):
+            return True
+        return term.text in deck.inventory.groups and term.text in deck.tags(one)
+
+    return [one for one in known if chosen(parts, lambda term, one=one: means(term, one))]
+
+
+def _limits(inventory: Inventory, on: str, sources: Iterable[str]) -> tuple[Term, ...]:
+    """The terms of ``--on``; a name that is neither node, group, tag nor source is a mistake, also behind ``!``."""
+    parts = terms(on)
+    if not parts:
+        raise ConfigurationError("the pattern is empty", where="--on", todo="name nodes (pi,hp), tags (@edge) or !old")
+    tags = {tag for node in inventory for tag in node.tags} | set(inventory.groups)
+    names = {*inventory.nodes, *inventory.groups, *sources}
+    for term in parts:
+        valid = tags if term.tag else names
+        if not term.glob and term.text not in valid and inventory.nodes:
+            near = nearest(term.text, sorted(valid))
+            hint = f" (nearest valid name: {'@' if term.tag else ''}{near})" if near else ""
+            raise ConfigurationError(
+                f"there is no {'tag' if term.tag else 'node'} '{_written(term)}'{hint}", where="--on"
+            )
+    return parts
+
+
+def wanted(kind: AnyKind, inventory: Inventory, words: Sequence[str], on: str | None) -> Callable[[Source], bool]:
+    """Which sources must be asked: those that fill the kind, less the nodes that words or ``--on`` rule out.
+
+    Sources that are no nodes are always asked, for only they know what they hold.
+    """
+    limits = _limits(inventory, on, inventory.nodes) if on is not None and inventory.nodes else ()
+    parts = terms(",".join(words))
+    if not kind.by_source:
+        # A bare name may stand at any source; an id says its own.
+        adding = [term for term in parts if not term.sign]
+        parts = tuple(
+            Term(term.text.partition("/")[0]) for term in adding if all(not t.tag and "/" in t.text for t in adding)
+        )
+
+    def means(term: Term, name: str) -> bool:
+        tags = inventory.nodes[name].tags
+        if term.tag:
+            return any(fnmatchcase(tag, term.text) for tag in tags)
+        return fnmatchcase(name, term.text) or (term.text in inventory.groups and term.text in tags)
+
+    def ask(source: Source) -> bool:
+        if kind.noun not in source.nouns:
+            return False
+        if source.name not in inventory.nodes:
+            return True
+        return all(chosen(each, lambda term: means(term, source.name)) for each in (limits, parts))
+
+    return ask
