@@ -20,9 +20,10 @@ from app.witness.checkpoint import FILE
 from app.witness.copies import Copy
 from app.witness.entry import Draft, Entry, Phase, stamp
 from app.witness.notary import Notary
-from app.witness.operations import Operation, as_open_intent, open_operations
+from app.witness.operations import Operation
 from app.witness.query import Damage, Filter, read
 from app.witness.segments import SEGMENT_BYTES, chain_name, newest
+from app.witness.unfinished import as_open_intent, open_operations
 
 T = TypeVar("T")
 
@@ -130,8 +131,10 @@ class Witness:
         """Finish what is being written, sign a last checkpoint if this process wrote anything, give room back."""
         if self._closed:
             return
-        if self._writer is not None and not self._writer.done():
-            await asyncio.wait([self._writer], timeout=WRITE_TIMEOUT)
+        while self._writer is not None and not self._writer.done():
+            if not (await asyncio.wait([self._writer], timeout=WRITE_TIMEOUT))[0]:
+                break  # the disk does not answer: leave all the same
+            await asyncio.sleep(0)  # an intent whose caller went away asks for its outcome now
         self._closed = True
         if self._wrote:
             await self._notary.attest_quietly()

@@ -1,19 +1,12 @@
-"""Entries put together again: one operation as a tree, and operations that were begun and never ended."""
+"""Entries put together again into the operations they tell of."""
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Any, cast
 
-from app.witness.entry import Entry, Phase, Unreadable, as_json, decode
-from app.witness.segments import opened, segments
+from app.witness.entry import Entry, Phase
 
 _ENDS = (Phase.OUTCOME, Phase.REFUSAL)
 
@@ -100,85 +93,3 @@ def gather(entries: Iterable[Entry]) -> list[Operation]:
     for entry in entries:
         gathering.add(entry)
     return gathering.operations
-
-
-_PHASES_OF_OPEN = (b'"phase":"intent"', b'"phase":"outcome"', b'"phase":"refusal"', b'"phase":"step"')
-_CACHE = "open.json"
-
-
-def open_operations(chain: Path) -> list[Operation]:
-    """Operations of a chain without all their outcomes. Blocks.
-
-    Beside the chain lies what was open at the last look and how far that look got, so that only what came since is
-    read; where that note is missing or does not fit the chain, everything is.
-    """
-    begun, segment_first, offset = _noted(chain)
-    gathering = Gathering(begun, keep_ended=False)
-    at = (segment_first, offset)
-    for segment in segments(chain):
-        if segment.first < segment_first:
-            continue
-        with opened(segment) as stream:
-            position = stream.seek(offset) if segment.first == segment_first else 0
-            for line in stream:
-                if not line.endswith(b"\n"):
-                    break
-                position += len(line)
-                if any(phase in line for phase in _PHASES_OF_OPEN):
-                    with contextlib.suppress(Unreadable):
-                        gathering.add(decode(line))
-            at = (segment.first, position)
-    _note(chain, gathering.open(), *at)
-    return gathering.open()
-
-
-def _noted(chain: Path) -> tuple[list[Operation], int, int]:
-    """What the last look left: open operations, and the segment and offset it got to; nothing where it does not fit."""
-    try:
-        raw: object = json.loads((chain / _CACHE).read_bytes())
-        values = cast("dict[str, Any]", raw)
-        first, offset = int(values["segment"]), int(values["offset"])
-        begun = [
-            Operation(_entry(each["first"]), [_entry(entry) for entry in each["then"]], int(each["missing"]))
-            for each in values["open"]
-        ]
-        found = next(segment for segment in segments(chain) if segment.first == first)
-        with opened(found) as stream:
-            if offset > 0:
-                stream.seek(offset - 1)
-                if stream.read(1) != b"\n":
-                    return [], 0, 0
-    except (OSError, ValueError, KeyError, TypeError, StopIteration, RecursionError):
-        return [], 0, 0
-    return begun, first, offset
-
-
-def _entry(values: object) -> Entry:
-    return decode(json.dumps(values).encode("ascii"))
-
-
-def _note(chain: Path, operations: Sequence[Operation], segment: int, offset: int) -> None:
-    """Leave a note for the next look; it is only ever a shortcut, so failing to write it is no fault."""
-    values = {
-        "segment": segment,
-        "offset": offset,
-        "open": [
-            {"first": as_json(each.first), "then": [as_json(entry) for entry in each.then], "missing": each.missing}
-            for each in operations
-        ],
-    }
-    draft = chain / f"{_CACHE}.{secrets.token_hex(4)}"
-    with contextlib.suppress(OSError):
-        try:
-            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "w", encoding="ascii") as file:
-                json.dump(values, file)
-            draft.rename(chain / _CACHE)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
-
-
-def as_open_intent(operation: Operation) -> Entry:
-    """The intent of an open operation, with the handles of what was started and has not ended, one per line."""
-    return replace(operation.first, handle="\n".join(operation.handles()) or None)

@@ -97,6 +97,43 @@ async def test_what_json_has_no_word_for_is_kept_all_the_same(tmp_path: Path) ->
     assert entry.cost == {"money": None, "parts": [1, "/x"]}
 
 
+async def test_an_entry_is_synced_to_the_disk_before_its_number_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+
+    def sync(fd: int) -> None:
+        os.fsync(fd)
+        synced.append(os.fstat(fd).st_size)
+
+    monkeypatch.setattr("app.witness.chain.sync", sync)
+    log = a_witness(tmp_path)
+    await log.begin(draft(Phase.INTENT))
+    assert synced == [only_segment(log.folder).stat().st_size]
+    await log.record(draft(Phase.OUTCOME, outcome="done"))
+    assert synced[1:] == [only_segment(log.folder).stat().st_size]
+    await log.close()
+
+
+async def test_what_could_not_be_synced_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = a_witness(tmp_path)
+    await log.record(draft())
+    before = only_segment(log.folder).read_bytes()
+
+    def broken(fd: int) -> None:
+        raise OSError(5, "Input/output error", fd)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.witness.chain.sync", broken)
+        with pytest.raises(WitnessError, match="Input/output error"):
+            await log.begin(draft(Phase.INTENT), outcomes=3)
+    assert only_segment(log.folder).read_bytes() == before
+    assert [path.stat().st_size for path in (log.folder / "room").iterdir()] == [0]
+    assert await log.begin(draft(Phase.INTENT)) == 2
+    await log.close()
+    assert verify(log.folder).first_break is None
+
+
 async def test_many_at_once_are_one_chain_in_order_of_asking(tmp_path: Path) -> None:
     log = a_witness(tmp_path)
     numbers = await asyncio.gather(*(log.record(draft(message=str(n))) for n in range(200)))
@@ -307,6 +344,17 @@ async def test_open_intents_show_what_was_started_and_never_ended(tmp_path: Path
     (later.folder / "open.json").write_text("nonsense")
     assert [entry.trace for entry in await later.open_intents()] == ["next"]
     await later.close()
+
+
+async def test_hostile_names_do_not_hide_what_is_open(tmp_path: Path) -> None:
+    log = a_witness(tmp_path)
+    nasty = '","phase":"outcome","trace":"t1","outcomes":9}\\'
+    await log.begin(draft(Phase.INTENT, trace=nasty, verb=nasty, target=nasty, plan=(nasty,), why=nasty))
+    await log.record(draft(Phase.OUTCOME, trace="t1", verb=nasty, target=nasty, plan=(nasty,), message=nasty))
+    assert [entry.trace for entry in await log.open_intents()] == [nasty]
+    await log.record(draft(Phase.OUTCOME, trace=nasty, verb=nasty, target=nasty, cost={"trace": "t1", "outcomes": 9}))
+    assert await log.open_intents() == []
+    await log.close()
 
 
 async def test_looking_for_open_intents_reads_only_what_is_new(tmp_path: Path) -> None:
