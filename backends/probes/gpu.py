@@ -53,7 +53,8 @@ def parse_gpus(answer: bytes) -> tuple[Gpu, ...] | None:
             return ()
         fields = [field.strip() for field in line.split(",", 8)]
         if len(fields) != 9 or not fields[0].isdigit():
-            raise BadAnswer(f"nvidia-smi: {line.strip()[:120]}")
+            words = line.strip().split(". ")[0][:120]
+            raise BadAnswer(words if words.startswith("NVIDIA-SMI") else f"nvidia-smi: {words}")
         index, uuid, util, used, total, temp, power, limit, name = fields
         found.append(
             Gpu(

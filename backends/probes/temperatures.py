@@ -27,15 +27,17 @@ for t in "$z"/trip_point_*_type; do r "$t"; [ "$x" = critical ] && { r "${t%_typ
 printf "z\t%s\t\t%s\t%s\n" "$n" "$v" "$c"
 done
 """
-_PLAUSIBLE = (-60.0, 200.0)
+_LOWEST, _HIGHEST = -60.0, 125.0
+"""Unconnected sensors of mainboards say such things as -62 or 127.5 degrees."""
+_HIGHEST_LIMIT = 200.0
 
 
-def _celsius(text: str) -> float | None:
+def _celsius(text: str, highest: float) -> float | None:
     """Millidegrees as degrees; nothing for what a broken or absent sensor says."""
-    if not text.lstrip("-").isdigit():
+    if not text.removeprefix("-").isdecimal() or len(text) > 9:
         return None
     value = int(text) / 1000
-    return round(value, 1) if _PLAUSIBLE[0] < value < _PLAUSIBLE[1] and value != 0 else None
+    return round(value, 1) if _LOWEST < value <= highest and value != 0 else None
 
 
 def parse_temperatures(answer: bytes) -> tuple[Temperature, ...] | None:
@@ -57,12 +59,12 @@ def parse_temperatures(answer: bytes) -> tuple[Temperature, ...] | None:
         same = name.replace("-", "_")
         if kind == "z" and same in devices:
             continue
-        celsius = _celsius(value)
+        celsius = _celsius(value, _HIGHEST)
         if celsius is None:
             continue
         if kind == "h":
             devices.add(same)
-        limit = _celsius(critical)
+        limit = _celsius(critical, _HIGHEST_LIMIT)
         found.append((f"{name} {label}".strip(), celsius, limit if limit is not None and limit > 0 else None))
     counts = Counter(label for label, _, _ in found)
     seen: Counter[str] = Counter()

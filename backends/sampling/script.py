@@ -51,8 +51,8 @@ M=;
 [ -r BOOT_ID ] && command -v cat >/dev/null && IFS= read -r M <BOOT_ID;
 T=;
 command -v timeout >/dev/null && timeout 9 true && T="timeout 20";
-# A newline, the byte that stands for one, and 2048 question marks to cut answers with.
-l=$(printf "\nx"); l=${l%x}; u=$(printf "\037");
+# A newline, the byte that stands for one, an exclamation mark, and 2048 question marks to cut answers with.
+l=$(printf "\nx"); l=${l%x}; u=$(printf "\037"); j=$(printf "\041");
 q=????????; q=$q$q$q$q$q$q$q$q$q$q$q$q$q$q$q$q; q=$q$q$q$q$q$q$q$q$q$q$q$q$q$q$q$q;
 IFS=$l; set -f; F=; L=; C=;
 printf "\n#%sh%s\n" $N "$M";
@@ -79,7 +79,7 @@ ask() {
   printf "#%s~%s\n%s#%s|\n#%s.%s\n" $N $n "$x" $N $N $n;
 };
 # A slot is used again only after its answer has come, so the wait is over at once; it frees the process entry.
-start() { eval p=\$p$n; [ -z "$p" ] || wait $p; ask </dev/null & eval p$n=$!; };
+start() { eval p=\$p$n; [ -z "$p" ] || wait $p; ask </dev/null & eval p$n=\$$j; };
 while IFS=" " read -r k n r; do case $k in t) tick;; f) F="$n $r";; s) start;; esac; done;
 # Scripts that still run go with the program: the whole group where the group is its own.
 IFS=" " read -r a b c d e f </proc/$$/stat;
