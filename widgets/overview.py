@@ -103,6 +103,7 @@ class Overview(Lines):
     def _grid(self, width: int, height: int, palette: Palette) -> list[Strip]:
         across = max(1, min(3, (width - 1) // TILE, len(self._summings)))
         down = -(-len(self._summings) // across)
+        across = -(-len(self._summings) // down)
         tile_width = (width - 1 - _BETWEEN * (across - 1)) // across
         lines: list[Strip] = []
         for band in range(down):
@@ -147,7 +148,7 @@ class Overview(Lines):
         """The kind's figures side by side: the mean, its course, and where it is highest."""
         most = max(1, (width + _BETWEEN) // (_BLOCK + _BETWEEN))
         count = len(list(self._fleet.noun(summing.kind.noun)))
-        graph = max(1, min(6, height - 2 - min(count, 8)))
+        graph = max(1, min(5, height - 2 - min(count, 8)))
         room = min(_BLOCKS_APART, (width - _BETWEEN * 2) // 3)
         blocks = summing.busiest(self._fleet, max(1, height - graph - 1), room)[:most]
         drawn = [_block(block, room, graph, palette) for block in blocks]
@@ -248,8 +249,7 @@ def _block(block: Busiest, width: int, graph: int, palette: Palette) -> list[lis
     share = any("%" in cell.text for _, cell in block.rows)
     mean = UNKNOWN_TEXT if block.mean is None else f"{block.mean:.0f} %" if share else f"{block.mean:.3g}"
     lines: list[list[Piece]] = [[(block.column.title, palette[Token.TITLE]), (f"  mean {mean}", palette[Token.MUTED])]]
-    course = course_lines(block.course, width, graph, 100 if share else None)
-    lines += [[(text, palette.part("spark"))] for text in course]
+    lines += course_lines(block.course, width, graph, 100 if share else None, palette)
     figure = min(block.column.width, width - 8)
     for row, cell in block.rows:
         lines.append(
@@ -262,14 +262,21 @@ def _block(block: Busiest, width: int, graph: int, palette: Palette) -> list[lis
     return lines
 
 
-def course_lines(values: Sequence[float | None], width: int, height: int, ceiling: float | None = None) -> list[str]:
-    """The last ``width`` values as columns of ``height`` lines of eight steps each; a gap is a dotted line."""
+def course_lines(
+    values: Sequence[float | None], width: int, height: int, ceiling: float | None, palette: Palette
+) -> list[list[Piece]]:
+    """The last ``width`` values as an area of ``height`` lines of eight steps each; a gap is a dotted line."""
     shown: list[float | None] = [None] * max(0, width - len(values)) + list(values[-width:])
     top = ceiling if ceiling is not None else max((value for value in shown if value is not None), default=0.0)
     steps = [
-        -1 if value is None else max(1, round(min(1.0, value / top) * height * 8)) if top > 0 else 1 for value in shown
+        0 if value is None else max(1, round(min(1.0, value / top) * height * 8)) if top > 0 else 1 for value in shown
     ]
-    return [
-        "".join("·" if step < 0 and line == 0 else _EIGHTHS[max(0, min(8, step - 8 * line))] for step in steps)
-        for line in range(height - 1, -1, -1)
-    ]
+    area, gap = palette.part("spark"), palette.part("rule")
+    lines: list[list[Piece]] = []
+    for line in range(height - 1, -1, -1):
+        pieces: list[Piece] = []
+        for step in steps:
+            here = max(0, min(8, step - 8 * line))
+            pieces.append(("·", gap) if step == 0 and line == 0 else (_EIGHTHS[here], area))
+        lines.append(pieces)
+    return lines

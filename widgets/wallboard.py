@@ -24,7 +24,7 @@ from widgets.overview import count_pieces
 from widgets.palette import PLAIN, Palette
 from widgets.pieces import Piece, padded, pieces_width, spread, strip_of, styled
 from widgets.row_lines import RowLines
-from widgets.summary import Summary, Summing, Worst
+from widgets.summary import Busiest, Summary, Summing, Worst
 from widgets.view_state import ViewState
 
 OVERVIEW = "overview"
@@ -129,17 +129,26 @@ class Wallboard(Lines, can_focus=True):
 
     def _tiles(self, width: int, height: int, scale: int) -> list[Strip]:
         palette = self.palette
-        count = len(self._summings)
-        across = max(1, min(count, 3, (width - 2) // _TILE))
+        alone = len(self._summings) == 1
+        figures = self._summings[0].busiest(self._fleet, 3, 1) if alone else ()
+        count = len(self._summings) + len(figures)
+        across = max(1, min(4 if alone else 3, count, (width - 2) // _TILE))
         down = -(-count // across)
+        across = -(-count // down)
         lines = [*self._heading([], width, scale), strip_of((), width)] if height >= 12 else []
+        stale = False
         tile_width = (width - 2 - _BETWEEN * (across - 1)) // across
         for band in range(down):
             tall = max(1, (height - len(lines)) // (down - band))
             tiles: list[list[list[Piece]]] = []
-            for summing in self._summings[band * across : (band + 1) * across]:
-                summary = summing.sum(self._fleet, self._now, tall)
-                tiles.append(_tile(summary, tile_width, tall - 1, scale, palette))
+            for number in range(band * across, min(count, (band + 1) * across)):
+                if number < len(self._summings):
+                    summary = self._summings[number].sum(self._fleet, self._now, tall)
+                    tiles.append(_tile(summary, tile_width, tall - 1, scale, palette))
+                    stale = summary.stale
+                else:
+                    figure = figures[number - len(self._summings)]
+                    tiles.append(_figure_tile(figure, tile_width, tall - 1, scale, stale, palette))
             for y in range(tall):
                 pieces: list[Piece] = [("  ", PLAIN)]
                 for tile in tiles:
@@ -202,7 +211,7 @@ def _tile(summary: Summary, width: int, height: int, scale: int, palette: Palett
     title = palette[Token.STALE if stale else Token.TITLE]
     age = _age(summary, palette)
     name = _spaced(summary.kind.plural)
-    head: list[Piece] = [(name, title), (" " * max(1, width - len(name) - pieces_width(age)), PLAIN), *age]
+    head: list[Piece] = [(name, title), ("   ", PLAIN), *age]
     if not summary.count:
         words = [[(fit_text(said, width), palette[Token.MUTED])] for said in summary.kind.empty]
         return [head, [], *words][:height]
@@ -224,9 +233,39 @@ def _tile(summary: Summary, width: int, height: int, scale: int, palette: Palett
     trouble = [one for one in summary.worst if one.worry.score >= 100]
     named = trouble or list(summary.worst)
     apart = 2 if len(named) * 2 <= height - len(lines) else 1
-    for one in named[: max(0, (height - len(lines)) // apart)]:
-        lines.append(_worst_line(one, width, stale, palette))
+    named = named[: max(0, (height - len(lines)) // apart)]
+    name_width = min(max((len(one.row.name) for one in named), default=0), max(8, width // 2 - 6))
+    for one in named:
+        lines.append(_worst_line(one, name_width, width, stale, palette))
         lines += [[]] * (apart - 1)
+    return lines[:height]
+
+
+def _figure_tile(
+    figure: Busiest, width: int, height: int, scale: int, stale: bool, palette: Palette
+) -> list[list[Piece]]:
+    """The mean of one figure of a kind in large digits, and where it is highest."""
+    share = any("%" in cell.text for _, cell in figure.rows)
+    title = palette[Token.STALE if stale else Token.TITLE]
+    mean = "-" if figure.mean is None else f"{figure.mean:.0f}{'%' if share else ''}"
+    digits = large(mean, scale)
+    if len(digits[0]) > width or height < len(digits) + 4:
+        digits = [mean]
+    colour = palette[Token.STALE] if stale else palette[Token.TEXT]
+    lines: list[list[Piece]] = [[(_spaced(figure.column.title), title), ("   mean", palette[Token.MUTED])], []]
+    lines += [_hatched(row, width, colour, palette) if stale else [(row, colour)] for row in digits]
+    lines.append([])
+    cell_width = min(figure.column.width, width - 10)
+    name = min(max((len(row.name) for row, _ in figure.rows), default=0), width - cell_width - 2)
+    for row, cell in figure.rows:
+        shown = Cell(cell.text, Token.STALE) if stale else cell
+        lines.append(
+            [
+                *padded(fit_text(clean(row.name[:200]), name), palette[Token.STALE] if stale else palette.part("name")),
+                ("  ", PLAIN),
+                *styled(fit_text(shown.text, cell_width, figure.column.align), shown, palette),
+            ]
+        )
     return lines[:height]
 
 
@@ -235,11 +274,11 @@ def _hatched(row: str, width: int, colour: Any, palette: Palette) -> list[Piece]
     return [(row, colour), (" ", PLAIN), (_HATCH * max(0, width - len(row) - 1), palette.part("rule"))]
 
 
-def _worst_line(one: Worst, width: int, stale: bool, palette: Palette) -> list[Piece]:
+def _worst_line(one: Worst, name: int, width: int, stale: bool, palette: Palette) -> list[Piece]:
     grey = stale or one.mood is Mood.STALE
-    name = min(max(8, len(one.row.name)), width // 2 - 2)
-    aside = f"  {one.age}" if one.age else ""
-    words = fit_text(clean(one.worry.text[:400]), max(0, width - name - 4 - len(aside)))
+    aside = f"   {one.age}" if one.age else ""
+    room = max(0, width - name - 4 - len(aside))
+    words = fit_text(clean(one.worry.text[:400]), room).rstrip()
     return [
         (f"{one.mood.glyph} ", palette[Token.STALE] if grey else palette[MOOD_TOKENS[one.mood]]),
         *padded(fit_text(clean(one.row.name[:200]), name), palette[Token.STALE] if grey else palette.part("name")),
