@@ -163,14 +163,18 @@ def query(limit: int | None, folder: Path | None, **options: str | None) -> int:
     from app.witness.export import json_pieces
     from app.witness.show import table
 
-    if limit is None and sys.stdout.isatty():
-        limit = TERMINAL_LIMIT
     damaged: list[str] = []
-    entries = _entries(_filter(**options), limit, folder, damaged)
+    cut = limit is None and sys.stdout.isatty()
+    # One more than is shown tells whether there are more.
+    found = _entries(_filter(**options), TERMINAL_LIMIT + 1 if cut else limit, folder, damaged)
+    shown = list(found) if cut else []
+    entries = iter(shown[-TERMINAL_LIMIT:]) if cut else found
     if _json():
         _write(json_pieces(entries, lambda: [_damage(each) for each in damaged]))
     else:
         _write(f"{line}\n" for line in table(entries))
+    if len(shown) > TERMINAL_LIMIT:
+        click.echo(f"the newest {TERMINAL_LIMIT}; more: --limit N", err=True)
     return _partly(damaged)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,6 +153,31 @@ def test_query_as_a_table_draws_nothing_hostile(story: Path) -> None:
 def test_query_without_a_terminal_has_no_limit(tmp_path: Path) -> None:
     build(tmp_path, 120, batch=120)
     assert len(items(run(tmp_path, "query"))) == 120
+
+
+@pytest.mark.parametrize(("arguments", "count"), [((), 50), (("--limit", "70"), 70), (("--text", "note 11"), 11)])
+def test_query_on_a_terminal_shows_the_newest_50_and_says_so(
+    tmp_path: Path, arguments: tuple[str, ...], count: int
+) -> None:
+    build(tmp_path, 120, batch=120)
+    code = "from app.cli.witness_commands import witness; witness()"
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-c", code, "query", "--folder", str(tmp_path), *arguments]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2]) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while block := os.read(ours, 65536):
+                shown += block
+        except OSError:  # how a terminal says that its other side is gone
+            pass
+        assert process.stderr is not None
+        said = process.stderr.read()
+    os.close(ours)
+    lines = shown.decode().splitlines()
+    assert len(lines) == count + 1
+    assert lines[-1].endswith("note 119")
+    assert (b"more: --limit" in said) is (arguments == ())
 
 
 def test_query_of_nothing(tmp_path: Path) -> None:
