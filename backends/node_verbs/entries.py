@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from app.backend import Context
-from app.errors import ConfigurationError, Missing, Refused
+from app.errors import ConfigurationError, Missing, QuarterdeckError, Refused
 from app.fleet import Ref
 from app.plan import Plan, Report, Result, Step
 from backends.kinds.node import Node, NodeVerbs
@@ -132,7 +132,14 @@ def preview(path: Path, edit: Edit) -> tuple[bytes | None, list[str]]:
         copy = Path(folder) / path.name
         if before is not None:
             copy.write_bytes(before)
-        edit(copy)
+        try:
+            edit(copy)
+        except QuarterdeckError as error:
+            raise type(error)(
+                error.what.replace(str(copy), str(path)),
+                where=error.where.replace(str(copy), str(path)),
+                todo=error.todo,
+            ) from None
         after = copy.read_text(encoding="utf-8")
     old = (before or b"").decode("utf-8").splitlines()
     changes = difflib.unified_diff(old, after.splitlines(), n=0, lineterm="")

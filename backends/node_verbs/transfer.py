@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.column import size_text
+from app import column
 from app.errors import BadAnswer, ConfigurationError, Missing, QuarterdeckError, Refused
 from app.plan import Plan, Report, Result, Risk, Step
 from backends.kinds.node import Node
@@ -74,13 +74,13 @@ class TransferVerbs(Linked):
         async def run(report: Report) -> Result:
             size = _Bytes(report)
             await self.link_of(target).put(source, final, size)
-            return Result(0, f"{size_text(size.done)} copied to {final}", {"bytes": size.done, "path": final})
+            return Result(0, f"{amount(size.done)} copied to {final}", {"bytes": size.done, "path": final})
 
         text = f"put {path_word(str(source))} {shlex.quote(f'{target.name}:{final}')}"
         return Plan(
             Step(target, text, run, lane=f"file@{target.name}:{final}"),
             loses=_overwritten(f"{target.name}:{final}", at, local.kind),
-            notes=[f"{size_text(local.size or 0)} in all"],
+            notes=[f"{amount(local.size or 0)} in all"],
             preconditions=checks,
         )
 
@@ -117,13 +117,13 @@ class TransferVerbs(Linked):
             await asyncio.to_thread(_make_folder, final.parent)
             size = _Bytes(report)
             await self.link_of(target).get(source.rstrip("/"), final, size)
-            return Result(0, f"{size_text(size.done)} copied to {final}", {"bytes": size.done, "path": str(final)})
+            return Result(0, f"{amount(size.done)} copied to {final}", {"bytes": size.done, "path": str(final)})
 
         text = f"get {shlex.quote(f'{target.name}:{source}')} {path_word(str(final))}"
         return Plan(
             Step(target, text, run, lane=f"file:{final}"),
             loses=_overwritten(f"{final} here", here, there.kind),
-            notes=[f"{size_text(there.size)} in all"] if there.size is not None else (),
+            notes=[f"{amount(there.size)} in all"] if there.size is not None else (),
             preconditions=checks,
             risk=Risk.DISRUPTS if here.there else None,
         )
@@ -148,6 +148,11 @@ class _Bytes:
         """Called by the link."""
         self.done = done
         self._report.progress(done, total, "B")
+
+
+def amount(size: int) -> str:
+    """A number of bytes for a sentence: ``812B``, ``3.4KB``."""
+    return f"{column.size_text(size)}B"
 
 
 def remote_path(text: str) -> str:
@@ -179,7 +184,7 @@ def _overwritten(where: str, at: Found, kind: str) -> list[str]:
         return []
     if kind == "folder":
         return [f"files of the same names in {where}"]
-    return [f"{where} ({size_text(at.size)}), overwritten" if at.size is not None else f"{where}, overwritten"]
+    return [f"{where} ({amount(at.size)}), overwritten" if at.size is not None else f"{where}, overwritten"]
 
 
 def _measure(path: Path) -> Found:
