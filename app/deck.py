@@ -511,13 +511,17 @@ class Deck:
         )
 
     async def _record_outcomes(self, order: Order, job: Job, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
+        """Each target's outcome; asked for together, so that they share one sync of the disk."""
+
+        async def one(outcome: Outcome) -> None:
             draft = self._draft(order, Phase.OUTCOME, outcome=outcome, ref=Ref(order.verb.noun, outcome.id))
             try:
                 await self.witness.record(draft)
             except WitnessError as error:
                 log.critical("outcome not witnessed: %s", error)
                 job.say(f"the outcome could not be witnessed: {error}")
+
+        await asyncio.gather(*(one(outcome) for outcome in outcomes))
 
     async def _note(self, order: Order, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
