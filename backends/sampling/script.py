@@ -84,7 +84,7 @@ while IFS=" " read -r k n r; do case $k in t) tick;; f) F="$n $r";; s) start;; e
 # Scripts that still run go with the program: the whole group where the group is its own.
 IFS=" " read -r a b c d e f </proc/$$/stat;
 trap "" TERM;
-if [ "$e" = $$ ]; then kill 0; else IFS=" "; kill $p0 $p1 $p2 $p3; fi
+if [ "$e" = $$ ]; then kill 0; else IFS=" "; kill $p0 $p1 $p2 $p3; fi; :
 """
 
 

@@ -146,13 +146,13 @@ def test_a_tick_is_one_fork_and_one_cat(shell_name: str, tmp_path: Path) -> None
             [*strace, *argv, script.command()], input=lines, env=env, stdout=subprocess.DEVNULL, timeout=60, check=False
         )
         text = log.read_text()
-        forks = len(re.findall(r"\b(?:fork|vfork|clone|clone3)\(|<\.\.\. (?:clone|vfork) resumed", text))
+        forks = len(re.findall(r"\b(?:fork|vfork|clone|clone3)\(", text))
         programs = [path for path in re.findall(r'execve\("([^"]+)".*= 0', text) if path.endswith("/cat")]
         return forks, len(programs)
 
     few, many = traced(10), traced(40)
 
-    assert many[0] - few[0] <= 30
+    assert many[0] - few[0] == 30
     assert many[1] - few[1] in (0, 30)  # busybox may run its own cat without another program
 
 
@@ -171,7 +171,7 @@ async def test_a_host_with_nothing_but_sh_and_cat(tmp_path: Path, boot_id: bool)
     assert tick.files["/proc/uptime"] == b"12.5 3.0\n"
     assert tick.files["/proc/loadavg"].rstrip(b"\n") == b"0.1 0.2 0.3 1/2 3"
     assert set(tick.files) == {"/proc/uptime", "/proc/loadavg"}
-    assert await talk.ask(0, "echo [$T]; uname") == b"[]\n"
+    assert await talk.ask(0, "echo [$T]; no-such-program") == b"[]\n"
     await talk.channel.end_input()
     assert await talk.channel.ended() == 0
     await channel.close()
