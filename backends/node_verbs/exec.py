@@ -63,7 +63,9 @@ class ExecVerbs(Privileged):
 
     async def shell(self, target: Node) -> Plan:
         """Open a shell with your own ssh, by the same route."""
-        argv = self.link_of(target).shell_argv()
+        link = self.link_of(target)
+        await link.open()  # which route works is known then
+        argv = link.shell_argv()
 
         async def run(report: Report) -> Result:
             code = await report.terminal(argv)
