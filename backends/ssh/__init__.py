@@ -1,0 +1,1 @@
+"""Remote nodes over SSH: one connection per host, strict about who answers."""
