@@ -77,6 +77,7 @@ class Feed:
         self._published_at = float("-inf")
         self._publishing: asyncio.TimerHandle | None = None
         self._ageing: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
 
     # -- what others ask of it ------------------------------------------------------------------------------------
 
@@ -88,6 +89,10 @@ class Feed:
     def sources(self) -> tuple[Source, ...]:
         """What is being watched."""
         return tuple(watched.source for watched in self._watched.values())
+
+    def watches(self, watched: Watched) -> bool:
+        """Whether it is still under supervision: the last words of a source that was dropped are not heard."""
+        return self._watched.get((watched.source.backend, watched.source.name)) is watched
 
     def nudge(self, backend: str, source: str) -> None:
         """Ask for a look at one source now."""
@@ -139,13 +144,11 @@ class Feed:
 
     async def close(self) -> None:
         """Stop watching, bounded in time."""
-        tasks = [w.task for w in self._watched.values() if w.task is not None]
-        if self._ageing is not None:
-            tasks.append(self._ageing)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=5)
+        for watched in self._watched.values():
+            self._end(watched.task)
+        self._end(self._ageing)
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=5)
         if self._publishing is not None:
             self._publishing.cancel()
         self._watched.clear()
@@ -153,9 +156,21 @@ class Feed:
 
     # -- supervision ----------------------------------------------------------------------------------------------
 
+    def _end(self, task: asyncio.Task[None] | None) -> None:
+        """Cancel a task until it has ended: Python 3.11's ``wait_for`` swallows a cancel that comes with its result."""
+
+        async def insist(task: asyncio.Task[None]) -> None:
+            while not task.done():
+                task.cancel()
+                await asyncio.wait([task], timeout=0.1)
+
+        if task is not None:
+            ending = asyncio.create_task(insist(task), name=f"end {task.get_name()}")
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
+
     def _drop(self, key: tuple[str, str], watched: Watched, *, forget: bool) -> None:
-        if watched.task is not None:
-            watched.task.cancel()
+        self._end(watched.task)
         del self._watched[key]
         for pending in [k for k in self._pending if (k.backend, k.source) == key]:
             del self._pending[pending]
@@ -185,7 +200,8 @@ class Feed:
             self.failed(watched, words, ours=ours)
             wait = min(LONGEST_WAIT, 2.0 ** (failures - 1)) if failures else 1.0
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(watched.nudge.wait(), wait * random.uniform(0.75, 1.25))
+                async with asyncio.timeout(wait * random.uniform(0.75, 1.25)):
+                    await watched.nudge.wait()
                 watched.nudge.clear()
 
     async def _age(self) -> None:
@@ -310,10 +326,13 @@ class _Emitter:
         self._watched = watched
 
     def __call__(self, reading: Reading) -> None:
-        self._feed.seen(self._watched, reading)
+        if self._feed.watches(self._watched):
+            self._feed.seen(self._watched, reading)
 
     def alive(self) -> None:
-        self._feed.alive(self._watched)
+        if self._feed.watches(self._watched):
+            self._feed.alive(self._watched)
 
     def fault(self, words: str, *, ours: bool = False) -> None:
-        self._feed.failed(self._watched, words, ours=ours)
+        if self._feed.watches(self._watched):
+            self._feed.failed(self._watched, words, ours=ours)
