@@ -167,6 +167,13 @@ class NodeRow:
         )
         return True
 
+    def waits(self, note: str) -> bool:
+        """Say on a row that stands why it is not being read now; says whether the row is a new one."""
+        if self.row.state != "up" or self.row.note == note:
+            return False
+        self.row = replace(self.row, note=note)
+        return True
+
     def reading(self, backend: str, at: float, fault: str | None = None, *, ours: bool = False) -> Reading:
         """The row as what its backend tells."""
         return Reading(

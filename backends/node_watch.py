@@ -10,6 +10,7 @@ from app.inventory.model import NodeEntry
 from app.link import Link, Sample
 from backends.node_rows import NodeRow, words
 from backends.node_verbs.mutes import Mutes
+from backends.sampling.sampler import Paused
 from backends.standing import Standing, ours
 
 SETTLE_S = 1.5
@@ -28,6 +29,8 @@ class NodeWatch:
         self.entry = entry
         self.row = NodeRow(entry)
         self.standing = Standing(entry.interval, context.clock)
+        self.row_at = context.clock()
+        """When its figures were taken."""
         self.emit: Emit
         self._context = context
         self._mutes = mutes
@@ -49,6 +52,7 @@ class NodeWatch:
     def took(self, sample: Sample, link: Link | None = None, address: str | None = None) -> None:
         """An answer came, by a link or from ``address``."""
         self.standing.works()
+        self.row_at = sample.taken_at
         changed = self.row.fold(
             sample,
             address=link.address if link is not None else address,
@@ -72,8 +76,14 @@ class NodeWatch:
         return self.row.rated and (self.row.heard >= self._costly or now - self._held_since >= SETTLE_S)
 
     def failed(self, error: QuarterdeckError, address: str | None = None) -> None:
-        """No answer came: keep the row, or say that it is down or unknown."""
+        """No answer came: keep the row, or say that it is down or unknown, or that it has to wait."""
         fault = words(error)
+        if isinstance(error, Paused):
+            self._faulty = True
+            if self.row.waits(fault):
+                self.emit(self.row.reading(self.source.backend, self.row_at))
+            self.emit.fault(fault)
+            return
         state = self.standing.fails(error)
         self._faulty = self.told = True
         if state is None:

@@ -12,7 +12,7 @@ from app.inventory.model import Inventory, PingEntry
 from app.link import Sample
 from backends import node_rows
 from backends.echo import echo, knock
-from backends.kinds.node import NodeVerbs
+from backends.node_verbs import PingNodeVerbs
 from backends.node_verbs.mutes import Mutes
 from backends.node_watch import NodeWatch
 from backends.waking import wait
@@ -21,7 +21,7 @@ TIMEOUT_S = 5.0
 """How long one check may take."""
 
 
-class Ping(NodeVerbs, Backend):
+class Ping(PingNodeVerbs, Backend):
     """The nodes with ``ping`` and no ``ssh``."""
 
     name = "ping"

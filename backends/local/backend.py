@@ -12,7 +12,7 @@ from app.errors import BadAnswer
 from app.inventory.model import Inventory
 from app.link import Sample
 from backends import node_rows
-from backends.kinds.node import NodeVerbs
+from backends.node_verbs import LocalNodeVerbs
 from backends.node_verbs.mutes import Mutes
 from backends.node_watch import NodeWatch
 from backends.probes.node import SLOW
@@ -22,7 +22,7 @@ from backends.waking import wait
 log = logging.getLogger(__name__)
 
 
-class Local(NodeVerbs, Backend):
+class Local(LocalNodeVerbs, Backend):
     """The nodes with ``local: true``."""
 
     name = "local"
@@ -71,3 +71,7 @@ class Local(NodeVerbs, Backend):
                 await wait(nudge, FIRST_GAP_S if quick else source.interval)
         finally:
             end()
+
+    async def close(self) -> None:
+        """Close the tunnels that were opened here."""
+        await self.close_tunnels()

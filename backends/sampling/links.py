@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from app.backend import AskSecret, nobody
 from app.errors import ConfigurationError, Missing
-from app.inventory.model import Inventory, NodeEntry, SshDefaults
+from app.inventory.model import Inventory, NodeEntry, SshDefaults, SshEntry, Sudo
 from app.link import Link, Probe, Sample
 from backends.sampling.sampler import Sampler
+
+if TYPE_CHECKING:
+    from backends.ssh.jumps import Connections
 
 
 @runtime_checkable
@@ -40,6 +43,7 @@ class NodeLinks:
         self._ask_secret = ask_secret
         self._one_shot = one_shot
         self._clock = clock
+        self._connections: Connections | None = None
         self._links: dict[str, tuple[NodeEntry, SshDefaults, Link]] = {}
         self._samplers: dict[str, Sampler] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -74,7 +78,26 @@ class NodeLinks:
             raise ConfigurationError("this node is only checked, never logged in to", where=entry.name)
         from backends.ssh.link import SshLink
 
-        return SshLink(entry.name, entry.ssh, defaults, routes=entry.routes, ask_secret=self._ask_secret)
+        return SshLink(
+            entry.name,
+            entry.ssh,
+            defaults,
+            routes=entry.routes,
+            connections=self._shared(),
+            elevate=entry.sudo is Sudo.NOPASSWD,
+        )
+
+    def _shared(self) -> Connections:
+        """The connections of all links, so that a jump host is logged in to once."""
+        if self._connections is None:
+            from backends.ssh.jumps import Connections
+
+            self._connections = Connections(self._ask_secret, self._entry_of)
+        return self._connections
+
+    def _entry_of(self, name: str) -> SshEntry | None:
+        entry = self._inventory().nodes.get(name)
+        return entry.ssh if entry is not None and entry.fault is None else None
 
     def _let_go(self, link: Link) -> None:
         task = asyncio.create_task(link.close())
@@ -118,3 +141,5 @@ class NodeLinks:
             _, late = await asyncio.wait(ends, timeout=5)
             for task in late:
                 task.cancel()
+        if self._connections is not None:
+            await self._connections.close()

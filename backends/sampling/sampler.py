@@ -11,10 +11,10 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, cast, runtime_checkable
 
 from app.errors import BadAnswer, Denied, QuarterdeckError, TimedOut, Unreachable
-from app.link import Channel, Link, Probe, Sample, Tier
+from app.link import Channel, Probe, Sample, Tier
 from backends.sampling import script
 from backends.sampling.frames import Answer, Decoder, Tick, packed
 from backends.sampling.slots import PATIENCE_S, Slots
@@ -31,6 +31,46 @@ _CHANNEL_S = 30.0
 _GLOB = re.compile(r"[*?\[]")
 
 Deliver = Callable[[Sample], None]
+
+
+class Paused(QuarterdeckError):
+    """The sampler waits for something else that runs on the node; nothing is wrong with it."""
+
+
+class Reached(Protocol):
+    """As much of a link as a sampler needs."""
+
+    async def open(self) -> None:
+        """Connect if not connected."""
+
+    async def close(self) -> None:
+        """Disconnect."""
+
+    async def channel(self, command: str) -> Channel:
+        """Start a long-running command with both ends open."""
+        ...
+
+
+@runtime_checkable
+class Yielding(Protocol):
+    """A link that may end a channel when the server allows no other beside it; see ``backends.ssh.link.SshLink``."""
+
+    @property
+    def squeezed(self) -> bool:
+        """There is no place for a channel that yields now."""
+        ...
+
+    @property
+    def note(self) -> str | None:
+        """Why, in words."""
+        ...
+
+    async def idle(self) -> None:
+        """Wait until nothing but channels that yield wants the connection."""
+
+    async def channel(self, command: str, *, yields: bool = False) -> Channel:
+        """Start a long-running command that gives way to others; its ``yielded`` is true when it had to."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +90,7 @@ class Sampler:
 
     def __init__(
         self,
-        link: Callable[[], Link],
+        link: Callable[[], Reached],
         *,
         interval: float = 2.0,
         one_shot: bool = False,
@@ -126,6 +166,9 @@ class Sampler:
             try:
                 await self._session()
                 error: QuarterdeckError = Unreachable("the sampler ended")
+            except Paused as paused:
+                self._tell(Sample(self._clock(), fault=paused))
+                continue
             except QuarterdeckError as caught:
                 error = caught
             except Exception as caught:
@@ -142,11 +185,15 @@ class Sampler:
         self._greeted = False
         link = self._link()
         await link.open()
+        if isinstance(link, Yielding):
+            await link.idle()
         channel = await self._start(link)
         try:
             await self._ticks(channel)
-        except TimedOut:
-            if not self._greeted:
+        except Unreachable as error:
+            if getattr(channel, "yielded", False):
+                raise Paused(getattr(link, "note", None) or "sampling paused while something else runs") from None
+            if isinstance(error, TimedOut) and not self._greeted:
                 # Not even a hello came over what the link takes for a connection: it is gone and nobody said so.
                 await link.close()
             raise
@@ -155,18 +202,24 @@ class Sampler:
                 async with asyncio.timeout(5):
                     await channel.close()
 
-    async def _start(self, link: Link) -> Channel:
+    async def _start(self, link: Reached) -> Channel:
+        command = script.command()
         try:
             async with asyncio.timeout(_CHANNEL_S):
-                return await link.channel(script.command())
+                if isinstance(link, Yielding):
+                    return await cast("Yielding", link).channel(command, yields=True)
+                return await link.channel(command)
         except TimeoutError:
+            if isinstance(link, Yielding) and link.squeezed:
+                raise Paused(link.note or "sampling waits while something else runs") from None
             await link.close()
             raise TimedOut(f"no channel within {_CHANNEL_S:g} s") from None
 
     async def _ticks(self, channel: Channel) -> None:
         nonce = secrets.token_hex(16)
         decoder = Decoder(nonce)
-        slots = self._slots = Slots(self._probes.values())
+        slots = self._slots
+        slots.again()
         lines = script.nonce_line(nonce)
         patterns: tuple[str, ...] | None = None
         number = 0

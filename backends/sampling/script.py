@@ -22,14 +22,13 @@ cut into records of at most 2 KiB written at once: a write of that size to a pip
 come in the middle of a tick's answer and are picked out again. In a script ``$T`` stands for ``timeout 20`` where the
 host has such a program, and for nothing where it has not.
 
-The text is one line without ``'``, ``!`` or doubled backslashes, so that it reaches ``sh`` whole through login shells
-that are no POSIX shells (csh, fish).
+The text is one line without ``'``, ``!`` or doubled backslashes, so that it reaches ``sh`` whole inside single quotes
+through login shells that are no POSIX shells (csh, fish).
 """
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 
 from app.errors import ConfigurationError
@@ -95,8 +94,8 @@ def _one_line(text: str) -> str:
 
 
 def command() -> str:
-    """The command line that starts the program; its first line of input must be ``nonce_line``."""
-    return f"exec sh -c {shlex.quote(_one_line(_PROGRAM))}"
+    """The command line that starts the program, for ``sh -c``; its first line of input must be ``nonce_line``."""
+    return _one_line(_PROGRAM)
 
 
 def nonce_line(nonce: str) -> bytes:

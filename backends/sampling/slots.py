@@ -25,10 +25,10 @@ class _Turn:
 
 
 class Slots:
-    """The turns of one session's scripts.
+    """The turns of one node's scripts.
 
     A probe is due at once, then every ``probe.every`` seconds, a tenth more or less, so that hosts do not move in
-    step. A ONCE probe runs once a session.
+    step, whatever becomes of the session meanwhile. A ONCE probe runs once a session.
     """
 
     def __init__(self, probes: Iterable[Probe[Any]], jitter: Callable[[], float] = random.random) -> None:
@@ -48,6 +48,16 @@ class Slots:
                 # What is asked once comes first; then the order in which they were given.
                 due = float("-inf") if probe.tier is Tier.ONCE else 0.0
                 self._turns[name] = _Turn(probe, due)
+
+    def again(self) -> None:
+        """A new session: what ran is gone, what is asked once is asked anew, other turns stay as they are."""
+        for turn in self._running.values():
+            turn.slot, turn.due = None, 0.0
+        self._running.clear()
+        self._free = list(range(SLOTS))
+        for turn in self._turns.values():
+            if turn.probe.tier is Tier.ONCE:
+                turn.due = float("-inf")
 
     def begin(self, now: float) -> tuple[int, Probe[Any]] | None:
         """The slot and probe to start at this tick, if one is due and a slot is free."""

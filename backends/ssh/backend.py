@@ -10,14 +10,14 @@ from app.errors import QuarterdeckError
 from app.inventory.model import Inventory
 from app.link import Link, Sample
 from backends import node_rows
-from backends.kinds.node import NodeVerbs
+from backends.node_verbs import LinkedNodeVerbs
 from backends.node_verbs.mutes import Mutes
 from backends.node_watch import NodeWatch
 from backends.probes.node import NODE_PROBES, SLOW
 from backends.sampling.links import Nudges
 
 
-class Ssh(NodeVerbs, Backend):
+class Ssh(LinkedNodeVerbs, Backend):
     """The nodes with ``ssh``."""
 
     name = "ssh"
@@ -71,3 +71,7 @@ class Ssh(NodeVerbs, Backend):
             return self.context.links.of(node)
         except QuarterdeckError:
             return None
+
+    async def close(self) -> None:
+        """Close the tunnels that were opened here."""
+        await self.close_tunnels()

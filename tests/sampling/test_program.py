@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -184,7 +183,7 @@ async def test_the_nonce_cannot_be_read_off_the_process_list(talk: Talk) -> None
 
 
 def test_the_command_reaches_sh_through_any_login_shell() -> None:
-    (text,) = shlex.split(script.command())[3:]
+    text = script.command()
 
     assert not set("'!\n") & set(text)  # what csh and fish would change inside single quotes
     assert "\\\\" not in text

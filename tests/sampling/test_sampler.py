@@ -26,8 +26,8 @@ async def start(shell: ShellLink) -> AsyncIterator[Start]:
     """Make a sampler over the shell; all of them are stopped, and their processes gone, after the test."""
     made: list[Sampler] = []
 
-    def start(interval: float = 0.05, **options: bool) -> Sampler:
-        one = Sampler(lambda: shell, interval=interval, **options)
+    def start(interval: float = 0.05, one_shot: bool = False) -> Sampler:
+        one = Sampler(lambda: shell, interval=interval, one_shot=one_shot)
         made.append(one)
         return one
 
