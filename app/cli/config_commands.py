@@ -120,9 +120,16 @@ def _settings(inventory: Inventory) -> list[str]:
         "keys": ", ".join(f"{name}: {key}" for name, key in inventory.keys.items()),
         "theme": inventory.theme or "",
         "wallboard": f"{', '.join(inventory.wallboard.panes) or 'every pane'}, {inventory.wallboard.rotate:g} s each",
+        "witness copies": _witness_copies(inventory),
         "for other backends": ", ".join(inventory.extra),
     }
     return [f"{name + ':':<20}{clean(value)}" for name, value in said.items() if value]
+
+
+def _witness_copies(inventory: Inventory) -> str:
+    said = inventory.witness
+    places = [*(["journald"] if said.journald else []), *(f"{one.node}:{one.folder}" for one in said.nodes)]
+    return f"{', '.join(places)}, every {said.every} entries" if places else ""
 
 
 @config.command("explain")

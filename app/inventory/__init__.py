@@ -11,7 +11,17 @@ from typing import Any
 from app.inventory.model import InvalidInventory, Inventory, Mistake
 from app.inventory.pattern import matches, select
 
-__all__ = ["InvalidInventory", "Inventory", "Mistake", "explain", "load", "matches", "schema", "select", "validate"]
+__all__ = [
+    "InvalidInventory",
+    "Inventory",
+    "Mistake",
+    "explain",
+    "load",
+    "matches",
+    "schema",
+    "select",
+    "validate",
+]
 
 
 def load(path: Path | None = None) -> Inventory:
@@ -44,6 +54,6 @@ def explain(path: Path | Inventory | None, name: str) -> list[tuple[str, str, st
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of hosts.yaml."""
-    from app.inventory.schema import json_schema
+    from app.inventory import shapes
 
-    return json_schema()
+    return shapes.json_schema()

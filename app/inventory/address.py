@@ -1,4 +1,4 @@
-"""``user@host:port`` taken apart, strictly: what is returned is safe to hand to ``ssh`` as an argument."""
+"""Names and ``user@host:port``, strictly: what passes is safe as an argument of ``ssh`` and as part of an id."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 _HOST = re.compile(r"[^\s@/\[\],'\"`$&|;<>(){}\\!*?#\x00-\x1f\x7f]{1,255}")
 _USER = re.compile(r"[^\s:/\[\],'\"`$&|;<>(){}!*?#\x00-\x1f\x7f]{1,64}")
+_NAME = re.compile(r"\w[\w.:-]{0,119}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +82,10 @@ def check_jump(text: str) -> str:
     for hop in text.split(","):
         parse(hop)
     return text
+
+
+def check_name(name: str) -> str:
+    """A node, group or tag: no blanks, commas, slashes or globs, which patterns and ids give a meaning."""
+    if not _NAME.fullmatch(name):
+        raise ValueError("a name is made of letters, digits, dots, dashes and underscores, and begins with none of . -")
+    return name

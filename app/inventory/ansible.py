@@ -20,6 +20,8 @@ from app.inventory.model import Mistake
 MOST_HOSTS = 20_000
 """Hosts of one file, ranges written out."""
 
+_TOO_MANY = f"more than {MOST_HOSTS} hosts"
+
 Variable = tuple[Any, Spot]
 """A value and where it stands."""
 
@@ -38,6 +40,8 @@ class Imported:
     """What an inventory file says: hosts with their variables resolved, and the groups each is in."""
 
     file: str
+    digest: str = ""
+    """SHA-256 of its bytes; empty where it could not be read."""
     hosts: dict[str, dict[str, Variable]] = field(default_factory=dict[str, dict[str, Variable]])
     spots: dict[str, Spot] = field(default_factory=dict[str, Spot])
     groups: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -57,6 +61,7 @@ def read(path: Path, file: str) -> Imported:
     except OSError as error:
         found.mistake(document.TOP, document.why_unreadable(error))
         return found
+    found.digest = document.digest(raw)
     if raw.startswith(b"#!"):
         found.mistake(document.TOP, "an inventory script is not run; import a file that it has written")
         return found
@@ -98,7 +103,7 @@ class _Sheet:
             pattern, port = match.groups()
         for name in _expanded(pattern):
             if len(self.own) >= MOST_HOSTS and name not in self.own:
-                raise ValueError(f"more than {MOST_HOSTS} hosts")
+                raise ValueError(_TOO_MANY)
             self.group(group).hosts.setdefault(name, spot)
             self.found.spots.setdefault(name, spot)
             own = self.own.setdefault(name, {})
@@ -173,7 +178,7 @@ def _expanded(pattern: str) -> Iterator[str]:
         raise ValueError(f"'{shown(match.group())}' is not a range")
     if first.isdigit():
         if len(last) > 9 or int(last) - int(first) > MOST_HOSTS * step:
-            raise ValueError(f"more than {MOST_HOSTS} hosts")
+            raise ValueError(_TOO_MANY)
         width = len(first) if first.startswith("0") or len(first) == len(last) else 0
         parts = [str(number).zfill(width) for number in range(int(first), int(last) + 1, step)]
     else:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from app.inventory import address
 from app.inventory.model import (
+    NodeCopy,
     NodeEntry,
     PingEntry,
     Rules,
@@ -19,8 +20,9 @@ from app.inventory.model import (
     Sudo,
     Thresholds,
     Wallboard,
+    WitnessCopies,
 )
-from app.inventory.schema import RESERVED
+from app.inventory.shapes import RESERVED
 from app.paths import home
 
 INTERVAL = 2.0
@@ -147,3 +149,19 @@ def rules(said: Values) -> Rules:
 def wallboard(said: Values) -> Wallboard:
     """``wallboard`` with what is built in where it says nothing."""
     return Wallboard(rotate=float(said.get("rotate") or 15.0), panes=tuple(said.get("panes") or ()))
+
+
+def witness(said: Values) -> WitnessCopies:
+    """``witness`` with what is built in where it says nothing."""
+    copies: list[Any] = list(said.get("copy") or ())
+    built_in = WitnessCopies()
+    return WitnessCopies(
+        every=int(said.get("checkpoint_every") or built_in.every),
+        journald="journald" in copies,
+        nodes=tuple(_node_copy(one) for one in copies if one != "journald"),
+    )
+
+
+def _node_copy(said: Values) -> NodeCopy:
+    folder = str(said.get("dir") or "").removeprefix("~/").strip()
+    return NodeCopy(node=said["node"], folder=folder) if folder else NodeCopy(node=said["node"])

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from app.inventory.document import Document, KeyPath, shown
 from app.inventory.model import Mistake
 from app.inventory.pattern import Term, nearest, terms
-from app.inventory.schema import RESERVED, File, Node
+from app.inventory.shapes import RESERVED, File, Node
 
 _SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)
 """Keys whose values no message repeats: somebody may have written a password there."""
@@ -163,8 +163,30 @@ def rules(document: Document, data: Mapping[str, Any], nodes: Iterable[str], tag
                 found.append(document.mistake(path, "the pattern is empty and reaches nothing"))
             for term in terms(pattern):
                 if missing := _unknown(term, known, known_tags):
-                    near = nearest(("@" if term.tag else "") + term.text, [*known, *(f"@{tag}" for tag in known_tags)])
+                    valid = [*sorted(known), *(f"@{tag}" for tag in sorted(known_tags))]
+                    near = nearest(("@" if term.tag else "") + term.text, valid)
                     found.append(document.mistake(path, missing, nearest=near, warning=True))
+    return found
+
+
+def copies(document: Document, data: Mapping[str, Any], nodes: Mapping[str, Mapping[str, Any]]) -> list[Mistake]:
+    """Whether the nodes that should keep copies of checkpoints can; ``nodes`` are entries with what was imported."""
+    found: list[Mistake] = []
+    for at, one in enumerate(data.get("copy") or ()):
+        if one == "journald":
+            continue
+        name, path = str(one["node"]), ("witness", "copy", at, "node")
+        entry = nodes.get(name)
+        if entry is None:
+            what = f"no node is called '{shown(name)}'"
+            found.append(document.mistake(path, what, nearest=nearest(name, nodes)))
+        elif entry.get("ping"):
+            found.append(document.mistake(path, f"'{shown(name)}' is only checked, so nothing can be copied there"))
+        elif entry.get("local"):
+            what = (
+                f"'{shown(name)}' is this machine: a copy proves something only where the log's owner cannot reach it"
+            )
+            found.append(document.mistake(path, what, warning=True))
     return found
 
 

@@ -5,6 +5,7 @@ Whatever is wrong with the file becomes a mistake with its place; nothing here r
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,6 +44,8 @@ class Document:
     file: str
     """As the operator called it."""
     text: str = ""
+    digest: str = ""
+    """SHA-256 of its bytes; empty where there was no file."""
     root: yaml.Node | None = None
     """PyYAML's nodes, for whoever edits the text; ``None`` for an empty or unreadable file."""
     data: Any = None
@@ -101,6 +104,11 @@ def read_bytes(path: Path) -> bytes:
         return stream.read(LARGEST + 1)
 
 
+def digest(raw: bytes) -> str:
+    """What tells one content of a file from another: SHA-256, in hexadecimal."""
+    return hashlib.sha256(raw).hexdigest()
+
+
 def why_unreadable(error: OSError) -> str:
     """An operating system's refusal in words, without the path."""
     if isinstance(error, FileNotFoundError):
@@ -126,7 +134,7 @@ def decode(raw: bytes, file: str) -> tuple[str, Mistake | None]:
 def parse(raw: bytes, file: str, *, tags: bool = False) -> Document:
     """Read the bytes of a file; ``tags`` lets unknown YAML tags pass, their values read as ``None``."""
     text, mistake = decode(raw, file)
-    document = Document(file, text)
+    document = Document(file, text, digest(raw))
     if mistake is not None:
         document.mistakes.append(mistake)
         return document
@@ -226,7 +234,7 @@ class _Walk:
         if id(node) in self.seen and self.too_many_aliased(node):
             return None
         if id(node) in self.above:
-            self.complain(node, path, "this alias stands inside the very thing it points at")
+            self.complain(node, path, _INSIDE_ITSELF)
             return None
         self.seen.add(id(node))
         self.document.values.setdefault(path, _start(node))
@@ -262,7 +270,7 @@ class _Walk:
         for key, item in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 self.complain(key, path, "a key must be a single word, not a list or mapping")
-            elif key.value == "<<" and key.style is None:
+            elif key.value == "<<" and not key.style:
                 merged.append(item)
             else:
                 self.entry(found, key, item, path)
@@ -286,13 +294,21 @@ class _Walk:
             if not isinstance(source, yaml.MappingNode):
                 self.complain(source, path, "<< takes a mapping")
                 continue
+            if id(source) in self.above:
+                self.complain(source, path, _INSIDE_ITSELF)
+                continue
             if self.too_many_aliased(source):
                 return
+            self.above.add(id(source))
             for key, value in source.value:
-                if isinstance(key, yaml.ScalarNode) and key.value == "<<" and key.style is None:
+                if isinstance(key, yaml.ScalarNode) and key.value == "<<" and not key.style:
                     self.merge(found, value, path)
                 elif isinstance(key, yaml.ScalarNode) and key.value not in found:
                     self.entry(found, key, value, path)
+            self.above.discard(id(source))
+
+
+_INSIDE_ITSELF = "this alias stands inside the very thing it points at"
 
 
 def _start(node: yaml.Node) -> Spot:

@@ -19,9 +19,9 @@ import yaml
 
 from app.errors import ConfigurationError, Missing
 from app.inventory import document
+from app.inventory.address import check_name
 from app.inventory.document import Document
 from app.inventory.loading import read as read_inventory
-from app.inventory.schema import check_name
 from app.paths import private_folder
 
 _FIRST = (
@@ -244,6 +244,15 @@ def _write(file: _Edited, text: str, nodes: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             "it is written in a way that cannot be edited safely", where=str(file.given), todo="edit by hand"
         )
+    try:
+        _replace(file, raw)
+    except OSError as error:
+        what = f"cannot be written: {error.strerror or error}"
+        raise ConfigurationError(what, where=str(file.given)) from None
+
+
+def _replace(file: _Edited, raw: bytes) -> None:
+    """A whole new file under the old name, or the old one as it was."""
     if file.raw is None:
         private_folder(file.path.parent)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{file.path.name}.", dir=file.path.parent)

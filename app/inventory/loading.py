@@ -12,13 +12,14 @@ from pydantic import ValidationError
 
 from app.errors import ConfigurationError
 from app.inventory import ansible, building, check, document
+from app.inventory.address import check_name
 from app.inventory.ansible_nodes import ImportedNode
 from app.inventory.ansible_nodes import nodes as imported_nodes
 from app.inventory.document import Document, KeyPath, shown
-from app.inventory.find import Found, find
+from app.inventory.find import Found, distrusted, find
 from app.inventory.model import InvalidInventory, Inventory, Mistake, NodeEntry
 from app.inventory.pattern import nearest, terms
-from app.inventory.schema import RESERVED, File, check_name
+from app.inventory.shapes import RESERVED, File
 
 HERE = "here"
 """What this machine is called where nobody configured anything."""
@@ -67,7 +68,12 @@ def read(path: Path | None = None) -> Loaded:
 def built_in(found: Found) -> Inventory:
     """The zero-configuration default: this machine, everything embedded."""
     here = building.node(HERE, {"local": True}, building.defaults({}, Path()), frozenset(), Path())
-    return Inventory(watched=found.candidates, nodes=MappingProxyType({HERE: here}), interval=here.interval)
+    return Inventory(
+        watched=found.candidates,
+        digests=("",) * len(found.candidates),
+        nodes=MappingProxyType({HERE: here}),
+        interval=here.interval,
+    )
 
 
 class _Reader:
@@ -78,7 +84,8 @@ class _Reader:
         self.path = path
         self.doc = document.read(path, found.file)
         self.mistakes = list(self.doc.mistakes)
-        self.watched = [path]
+        self.watched = {path: self.doc.digest}
+        """Path -> digest of every file that was looked for."""
         self.loaded = Loaded(found, document=self.doc)
         self.groups: dict[str, list[str]] = {}
         self.incomplete = self.doc.data is None
@@ -100,6 +107,7 @@ class _Reader:
         everything = {tag for some in tags.values() for tag in some} | set(self.groups)
         if not self.incomplete:
             self.mistakes += check.rules(self.doc, valid.get("rules") or {}, merged, everything)
+            self.mistakes += check.copies(self.doc, valid.get("witness") or {}, merged)
         defaults = building.defaults(valid.get("defaults") or {}, self.folder)
         faults = self.faults()
         entries = {
@@ -111,6 +119,8 @@ class _Reader:
         self.loaded.inventory = Inventory(
             path=self.path,
             watched=tuple(self.watched),
+            digests=tuple(self.watched.values()),
+            trusted=not distrusted(self.path),
             nodes=MappingProxyType(entries),
             groups=MappingProxyType({name: tuple(members) for name, members in self.groups.items()}),
             ssh=defaults.ssh,
@@ -119,6 +129,7 @@ class _Reader:
             keys=MappingProxyType(dict(valid.get("keys") or {})),
             theme=valid.get("theme"),
             wallboard=building.wallboard(valid.get("wallboard") or {}),
+            witness=building.witness(valid.get("witness") or {}),
             mistakes=self.loaded.mistakes,
             extra=building.reserved(data),
         )
@@ -160,13 +171,14 @@ class _Reader:
             where: KeyPath = ("import", at, "ansible")
             name = str(item["ansible"])
             path = Path(building.located(name, self.folder))
-            self.watched.append(path)
+            self.watched.setdefault(path, "")
             if not path.is_file():
                 what = "cannot import it: " + ("only files are imported" if path.exists() else "no such file")
                 self.mistakes.append(self.doc.mistake(where, f"'{shown(name)}': {what}"))
                 self.incomplete = True
                 continue
             found = ansible.read(path, name)
+            self.watched[path] = found.digest
             for host, entry in imported_nodes(found).items():
                 self.imported.setdefault(host, (name, entry))
             for group, members in found.groups.items():

@@ -138,6 +138,25 @@ class Wallboard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeCopy:
+    """A node on which copies of the witness's checkpoints are kept."""
+
+    node: str
+    folder: str = "quarterdeck-witness"
+    """Relative to the home folder of the login there unless it begins with ``/``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessCopies:
+    """How often the witness's checkpoints are signed, and where copies of them go."""
+
+    every: int = 1000
+    """Entries."""
+    journald: bool = False
+    nodes: tuple[NodeCopy, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """Everything hosts.yaml says, resolved."""
 
@@ -145,6 +164,10 @@ class Inventory:
     """``None`` for the zero-configuration default."""
     watched: tuple[Path, ...] = ()
     """Every file it was read from; a change of one of them is a reason to read again."""
+    digests: tuple[str, ...] = field(default=(), compare=False)
+    """SHA-256 of each watched file as it was read; empty where there was none."""
+    trusted: bool = field(default=False, compare=False)
+    """hosts.yaml belongs to the operator, and not everybody may write it."""
     nodes: Mapping[str, NodeEntry] = field(default_factory=lambda: MappingProxyType({}))
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     ssh: SshDefaults = field(default_factory=SshDefaults)
@@ -154,6 +177,7 @@ class Inventory:
     """Binding id -> key: ``node.reboot: f9``."""
     theme: str | None = None
     wallboard: Wallboard = field(default_factory=Wallboard)
+    witness: WitnessCopies = field(default_factory=WitnessCopies)
     mistakes: tuple[Mistake, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Top-level keys that belong to other backends, as they stood."""

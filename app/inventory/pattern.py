@@ -118,8 +118,9 @@ def vocabulary(inventory: Inventory) -> list[str]:
 def nearest(word: str, valid: Iterable[str]) -> str:
     """The valid name most like a word; empty where none comes near."""
     known = list(valid)
-    found = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    alike = 0.6 if len(word) > 3 else 0.5  # of two letters, one may be wrong
+    found = difflib.get_close_matches(word, known, n=1, cutoff=alike)
     if not found:
         lower = {name.lower().lstrip("@"): name for name in known}
-        found = [lower[near] for near in difflib.get_close_matches(word.lower().lstrip("@"), lower, n=1, cutoff=0.6)]
+        found = [lower[near] for near in difflib.get_close_matches(word.lower().lstrip("@"), lower, n=1, cutoff=alike)]
     return found[0] if found else ""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,50 +33,32 @@ async def changes(inventory: Inventory, tell: Callable[[Change], None], *, every
     A file is read when it has looked the same twice, so that a half-written one is left alone. Nothing is told where
     every value is as it was. ``every`` is in seconds. Disks are never waited for on the event loop.
     """
-    path, watched = inventory.path, inventory.watched
     current: Inventory | None = inventory
-    stamps = await asyncio.to_thread(_stamps, watched)
-    told = await asyncio.to_thread(_content, watched)
-    ours = path is not None and not distrusted(path)
-    settled = not _fresh(stamps)
-    if not settled:  # it may have changed between being loaded and being watched
-        told = ()
+    path, watched, trusted, told = inventory.path, inventory.watched, inventory.trusted, inventory.digests
+    stamps: tuple[Stamp, ...] = ()
+    settled = False
     while True:
-        await asyncio.sleep(every)
         now = await asyncio.to_thread(_stamps, watched)
         if now != stamps:
             stamps, settled = now, False
-            continue
-        if settled:
-            continue
-        settled = True
-        content = await asyncio.to_thread(_content, watched)
-        if content == told:
-            continue
-        change = await asyncio.to_thread(_read, path, ours)
-        if change.inventory is not None and change.inventory.watched != watched:
-            watched = change.inventory.watched
-            path = change.inventory.path
-            ours = ours or (path is not None and not distrusted(path))
-            stamps = await asyncio.to_thread(_stamps, watched)
+        elif not settled:
+            settled = True
             content = await asyncio.to_thread(_content, watched)
-        told = content
-        if change.inventory is None or change.inventory != current:
-            current = change.inventory
-            tell(change)
+            if content != told:
+                change, told = await asyncio.to_thread(_read, path, trusted), content
+                if change.inventory is not None:
+                    found = change.inventory
+                    path, watched, trusted, told = found.path, found.watched, trusted or found.trusted, found.digests
+                    settled = False
+                if change.inventory is None or change.inventory != current:
+                    current = change.inventory
+                    tell(change)
+        await asyncio.sleep(every)
 
 
-_FRESH = 10.0
-"""Seconds; longer than it takes from loading a file to watching it."""
-
-
-def _fresh(stamps: tuple[Stamp, ...]) -> bool:
-    return any(stamp is not None and abs(time.time() - stamp[3] / 1e9) < _FRESH for stamp in stamps)
-
-
-def _read(path: Path | None, ours: bool) -> Change:
+def _read(path: Path | None, trusted: bool) -> Change:
     """Read again; a file that was the operator's own and is somebody else's now is not used."""
-    if path is not None and ours and path.exists() and (reason := distrusted(path)):
+    if path is not None and trusted and path.exists() and (reason := distrusted(path)):
         return Change(None, (), f"{path}: {reason}")
     try:
         found = load(path)
@@ -102,12 +82,13 @@ def _stamp(path: Path) -> Stamp:
 
 
 def _content(watched: tuple[Path, ...]) -> tuple[str, ...]:
+    return tuple(_digest(path) for path in watched)
+
+
+def _digest(path: Path) -> str:
     from app.inventory import document
 
-    found: list[str] = []
-    for path in watched:
-        try:
-            found.append(hashlib.sha256(document.read_bytes(path)).hexdigest())
-        except OSError:
-            found.append("")
-    return tuple(found)
+    try:
+        return document.digest(document.read_bytes(path))
+    except OSError:
+        return ""

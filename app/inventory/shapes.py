@@ -13,11 +13,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic_core import PydanticCustomError
 
 from app.inventory import address
+from app.inventory.address import check_name
 
 RESERVED: tuple[str, ...] = ("docker", "proxmox", "libvirt", "stacks")
 """Keys, at the top and in a node, that belong to other backends: kept as they stand."""
-
-IMPORTERS: tuple[str, ...] = ("ansible",)
 
 
 def checked(check: Callable[[str], object]) -> AfterValidator:
@@ -41,16 +40,6 @@ def _plain(what: str, pattern: str) -> Callable[[str], None]:
             raise ValueError(what)
 
     return check
-
-
-NAME = r"\w[\w.:-]*"
-"""A node, group or tag: no blanks, commas, slashes or glob characters, which patterns and ids give a meaning."""
-
-
-def check_name(name: str) -> None:
-    """A name that patterns and ids can hold; raises ValueError in words."""
-    if not re.fullmatch(NAME, name) or len(name) > 120:
-        raise ValueError("a name is made of letters, digits, dots, dashes and underscores, and begins with none of . -")
 
 
 def _check_ordered(pair: list[float]) -> list[float]:
@@ -189,6 +178,29 @@ class Wallboard(Strict):
     panes: list[Text] | None = None
 
 
+class CopyNode(Strict):
+    """A node that keeps copies of the witness's checkpoints."""
+
+    node: Text = Field(description="a node reached by SSH")
+    dir: Annotated[str, checked(_plain("a folder's name holds no control characters", r"[^\x00-\x1f\x7f]+"))] | None = (
+        Field(None, description="a folder there; relative to the home folder unless it begins with /")
+    )
+
+
+CopyTo = Annotated[
+    Annotated[Literal["journald"], Tag("text")] | Annotated[CopyNode, Tag("mapping")], Discriminator(_shape)
+]
+
+
+class Witness(Strict):
+    """How the log of what was done is guarded against being cut or rewritten."""
+
+    checkpoint_every: Annotated[int, Field(ge=1, le=1_000_000, description="entries between checkpoints")] | None = None
+    copies: list[CopyTo] | None = Field(
+        None, alias="copy", description="where checkpoints are copied to: journald, {node: NAME, dir: FOLDER}"
+    )
+
+
 _ID = _plain("malformed id: it reads noun.verb, such as node.reboot", r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*")
 _KEY = _plain(
     "not a key: it reads f9, R or ctrl+r, several separated by commas", r"(?![a-z]+\.[a-z])[^\s\x00-\x1f]{1,40}"
@@ -209,6 +221,7 @@ class File(Strict):
     )
     theme: Text | None = None
     wallboard: Wallboard | None = None
+    witness: Witness | None = None
 
 
 def json_schema() -> dict[str, Any]:
@@ -220,3 +233,6 @@ def json_schema() -> dict[str, Any]:
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     made["title"] = "quarterdeck hosts.yaml"
     return made
+
+
+__all__ = ["RESERVED", "File", "Node", "Strict", "check_name", "json_schema"]

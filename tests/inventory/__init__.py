@@ -1,0 +1,1 @@
+"""hosts.yaml: finding, reading, checking, explaining, editing and watching it."""
