@@ -87,8 +87,11 @@ class EntryVerbs(NodeVerbs):
 def node_values(
     name: str, ssh: str | None, ping: str | None, tags: tuple[str, ...], sudo: str | None
 ) -> dict[str, Any]:
-    """The entry as hosts.yaml would hold it, checked; raises ConfigurationError."""
-    from app.inventory.schema import check_name
+    """The entry as hosts.yaml would hold it; raises ConfigurationError for addresses that are none.
+
+    Names and tags are checked by the edit itself.
+    """
+    from app.inventory import address
 
     def checked(check: Callable[[str], Any], text: str, where: str) -> Any:
         try:
@@ -96,9 +99,6 @@ def node_values(
         except ValueError as error:
             raise ConfigurationError(str(error), where=where) from None
 
-    from app.inventory import address
-
-    checked(check_name, name, f"node add {name!r}")
     if ssh is not None and ping is not None:
         raise ConfigurationError("--ssh and --ping exclude each other", where="node add")
     values: dict[str, Any] = {}
@@ -114,8 +114,6 @@ def node_values(
         checked(address.parse, ssh or name, "--ssh")
         values["ssh"] = ssh or name
     if tags:
-        for one in tags:
-            checked(check_name, one, "--tag")
         values["tags"] = list(dict.fromkeys(tags))
     if sudo is not None:
         values["sudo"] = sudo
