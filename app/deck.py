@@ -602,17 +602,20 @@ class Deck:
             if reading is not None:
                 self.feed.nudge(reading.backend, reading.source)
 
-    async def close(self) -> None:
-        """Stop watching, close what is open, checkpoint the witness; bounded in time."""
+    async def close(self, *, leave: Iterable[Job] = ()) -> None:
+        """Stop watching, cancel what runs but what is to be left to its host, checkpoint the witness; bounded."""
+        left = {job.id for job in leave}
         for job in self.running_jobs:
-            job.cancel()
-        if self._following:
-            await asyncio.wait(self._following, timeout=10)
+            if job.id not in left:
+                job.cancel()
+        following = [task for task in self._following if task.get_name().removeprefix("follow ") not in left]
+        if following:
+            await asyncio.wait(following, timeout=10)
         await self.feed.close()
         for backend in self.backends.values():
             await backend.close()
+        await self.witness.close()  # before the links: a copy of its last checkpoint may go over one
         await self.context.links.close()
-        await self.witness.close()
 
 
 def _outcome(

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from app import registry
-from app.backend import Context
+from app.backend import AskSecret, Context, nobody
 from app.deck import Deck
 from app.inventory import Inventory, load
 from app.paths import Paths, private_folder
 from app.registry import DEMO, PARTS, Part
-from app.witness import Witness
+from app.witness import Witness, copies
 
 LOG_BYTES = 4 << 20
 """Size at which a log file is set aside; one earlier file is kept."""
@@ -68,9 +69,10 @@ def open_deck(start: Start, *, parts: Sequence[Part] | None = None, inventory: I
     async def ask_secret(what: str, prompt: str) -> str | None:
         return await deck.front.secret(what, prompt)
 
+    links = registry.links(hosts, ask_secret, one_shot=start.one_shot, clock=time.monotonic)
     context = Context(
         inventory=hosts,
-        links=registry.links(hosts, ask_secret, one_shot=start.one_shot, clock=time.monotonic),
+        links=links,
         fleet=lambda: deck.feed.fleet,
         ask_secret=ask_secret,
         state=paths.state,
@@ -83,10 +85,32 @@ def open_deck(start: Start, *, parts: Sequence[Part] | None = None, inventory: I
         context=context,
         kinds=registry.kinds(parts),
         backends=registry.backends(context, parts, start.only),
-        witness=Witness(paths.state / "witness"),
+        witness=Witness(
+            paths.state / "witness",
+            every=inventory.witness.every,
+            copy=copies.configured(lambda: hosts().witness, links),
+        ),
         read_only=start.read_only,
     )
     return deck
+
+
+@contextlib.asynccontextmanager
+async def open_witness(
+    folder: Path, hosts: Path | None = None, ask_secret: AskSecret = nobody
+) -> AsyncGenerator[Witness]:
+    """The witness of a folder without a deck; its checkpoints are copied where hosts.yaml says.
+
+    Raises ConfigurationError where hosts.yaml cannot be used.
+    """
+    inventory = load(hosts)
+    links = registry.links(lambda: inventory, ask_secret, one_shot=True, clock=time.monotonic)
+    log = Witness(folder, copy=copies.configured(lambda: inventory.witness, links))
+    try:
+        yield log
+    finally:
+        await log.close()
+        await links.close()
 
 
 def log_to_file(*, rotate: bool = False) -> Path | None:
@@ -126,4 +150,4 @@ def _handler(file: Path, rotate: bool) -> logging.Handler:
     return RotatingFileHandler(file, maxBytes=LOG_BYTES, backupCount=1, **rest)
 
 
-__all__ = ["Hosts", "Start", "log_to_file", "open_deck"]
+__all__ = ["Hosts", "Start", "log_to_file", "open_deck", "open_witness"]

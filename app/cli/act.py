@@ -76,6 +76,8 @@ async def closed(deck: Deck) -> None:
             await asyncio.shield(closing)
     except TimeoutError:
         complain(f"not everything was closed within {CLOSING:.0f} s")
+    if deck.witness.fault:
+        complain(f"witness: {deck.witness.fault}")
 
 
 def patience(deck: Deck) -> float:

@@ -1,8 +1,7 @@
 """``quarterdeck witness``: ask the log, follow one operation, prove that nothing was changed, hand it on.
 
 Attached to the command line by name; imports the witness only when a command runs. What the commands need they find
-in ``ctx.obj``, as attributes or keys, all optional: ``output`` (``table`` or ``json``), ``witness_folder``,
-``witness_copy``.
+in ``ctx.obj``, as attributes or keys, all optional: ``output`` (``table`` or ``json``) and ``witness_folder``.
 """
 
 from __future__ import annotations
@@ -263,18 +262,19 @@ def export(form: str, to: Path | None, limit: int | None, folder: Path | None, *
 @_folder_option
 @_answering
 def checkpoint(folder: Path | None) -> int:
-    """Sign how long the log is and how it ends; keep a copy of the line elsewhere to prove it later."""
+    """Sign how long the log is and how it ends, and copy that where hosts.yaml says, to prove it later."""
     import asyncio
 
+    from app.cli.front import CommandLine
+    from app.cli.options import Options
+    from app.start import open_witness
     from app.witness.checkpoint import latest, stored
-    from app.witness.log import Witness
+
+    options = click.get_current_context().find_object(Options) or Options()
 
     async def sign() -> Path:
-        log = Witness(_folder(folder), copy=_setting("witness_copy"))
-        try:
+        async with open_witness(_folder(folder), options.hosts, CommandLine(options).secret) as log:
             return await log.checkpoint()
-        finally:
-            await log.close()
 
     path = asyncio.run(sign())
     last = latest(stored(path)[0])
