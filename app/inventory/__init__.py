@@ -30,6 +30,13 @@ def load(path: Path | None = None) -> Inventory:
     A mistake in one node's entry puts a fault on that node. Any other raises InvalidInventory, which lists them all:
     a rule that was misspelt must not silently protect nothing. A path that was given must exist.
     """
+    from app.inventory.find import find
+
+    found = find(path)
+    if found.path is None:  # the first look needs no file, and so neither yaml nor pydantic
+        from app.inventory.building import built_in
+
+        return built_in(found)
     from app.inventory import loading
 
     return loading.load(path)

@@ -10,7 +10,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from app.inventory import address
+from app.inventory.find import Found
 from app.inventory.model import (
+    RESERVED,
+    Inventory,
     NodeCopy,
     NodeEntry,
     PingEntry,
@@ -22,9 +25,10 @@ from app.inventory.model import (
     Wallboard,
     WitnessCopies,
 )
-from app.inventory.shapes import RESERVED
 from app.paths import home
 
+HERE = "here"
+"""What this machine is called where nobody configured anything."""
 INTERVAL = 2.0
 THRESHOLDS: Mapping[str, Thresholds] = MappingProxyType(
     {"cpu": (70.0, 90.0), "memory": (80.0, 95.0), "swap": (50.0, 90.0), "disk": (80.0, 92.0), "gpu": (85.0, 97.0)}
@@ -165,3 +169,14 @@ def witness(said: Values) -> WitnessCopies:
 def _node_copy(said: Values) -> NodeCopy:
     folder = str(said.get("dir") or "").removeprefix("~/").strip()
     return NodeCopy(node=said["node"], folder=folder) if folder else NodeCopy(node=said["node"])
+
+
+def built_in(found: Found) -> Inventory:
+    """The zero-configuration default: this machine, everything embedded."""
+    here = node(HERE, {"local": True}, defaults({}, Path()), frozenset(), Path())
+    return Inventory(
+        watched=found.candidates,
+        digests=("",) * len(found.candidates),
+        nodes=MappingProxyType({HERE: here}),
+        interval=here.interval,
+    )

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.inventory.document import Document, KeyPath, shown
-from app.inventory.model import Mistake
+from app.inventory.model import RESERVED, Mistake
 from app.inventory.pattern import Term, nearest, terms
-from app.inventory.shapes import RESERVED, File, Node
+from app.inventory.shapes import File, Node
 
 _SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)
 """Keys whose values no message repeats: somebody may have written a password there."""

@@ -17,12 +17,9 @@ from app.inventory.ansible_nodes import ImportedNode
 from app.inventory.ansible_nodes import nodes as imported_nodes
 from app.inventory.document import Document, KeyPath, shown
 from app.inventory.find import Found, distrusted, find
-from app.inventory.model import InvalidInventory, Inventory, Mistake, NodeEntry
+from app.inventory.model import RESERVED, InvalidInventory, Inventory, Mistake, NodeEntry
 from app.inventory.pattern import nearest, terms
-from app.inventory.shapes import RESERVED, File
-
-HERE = "here"
-"""What this machine is called where nobody configured anything."""
+from app.inventory.shapes import File
 
 
 @dataclass(slots=True)
@@ -57,23 +54,12 @@ def read(path: Path | None = None) -> Loaded:
     """All there is to know of a hosts.yaml; raises ConfigurationError only for a named file that is not there."""
     found = find(path)
     if found.path is None:
-        return Loaded(found, built_in(found))
+        return Loaded(found, building.built_in(found))
     if not found.path.exists() and found.given:
         raise ConfigurationError(
             "there is no such file", where=str(found.path), todo=f"it was {found.how}; quarterdeck node add creates it"
         )
     return _Reader(found, found.path).run()
-
-
-def built_in(found: Found) -> Inventory:
-    """The zero-configuration default: this machine, everything embedded."""
-    here = building.node(HERE, {"local": True}, building.defaults({}, Path()), frozenset(), Path())
-    return Inventory(
-        watched=found.candidates,
-        digests=("",) * len(found.candidates),
-        nodes=MappingProxyType({HERE: here}),
-        interval=here.interval,
-    )
 
 
 class _Reader:

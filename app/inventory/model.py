@@ -14,6 +14,9 @@ from typing import Any, Literal
 
 from app.errors import ConfigurationError
 
+RESERVED: tuple[str, ...] = ("docker", "proxmox", "libvirt", "stacks")
+"""Keys, at the top of hosts.yaml and in a node, that belong to other backends: kept as they stand."""
+
 Thresholds = tuple[float, float]
 """(warning, critical), in percent."""
 

@@ -14,9 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from app.inventory import address
 from app.inventory.address import check_name
-
-RESERVED: tuple[str, ...] = ("docker", "proxmox", "libvirt", "stacks")
-"""Keys, at the top and in a node, that belong to other backends: kept as they stand."""
+from app.inventory.model import RESERVED
 
 
 def checked(check: Callable[[str], object]) -> AfterValidator:
@@ -235,4 +233,4 @@ def json_schema() -> dict[str, Any]:
     return made
 
 
-__all__ = ["RESERVED", "File", "Node", "Strict", "check_name", "json_schema"]
+__all__ = ["File", "Node", "Strict", "check_name", "json_schema"]

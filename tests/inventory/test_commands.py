@@ -175,6 +175,7 @@ def test_info_prints_the_path_of_a_missing_file(tmp_path: Path) -> None:
     ("code", "absent"),
     [
         ("import app.inventory", "pydantic yaml"),
+        ("import os, app.inventory as i; os.chdir('/'); assert i.load().path is None", "pydantic yaml"),
         ("import app.cli.config_commands, app.cli.info_command", "pydantic yaml asyncssh textual"),
         (
             "import app.cli.info_command as i; i.info([], standalone_mode=False)",
