@@ -1,0 +1,311 @@
+"""The frame of the console: header, one place, tray and toasts, kept in step with the fleet, the jobs and hosts.yaml.
+
+Nothing here knows a container from a VM: panes come from the deck's kinds in their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Input
+
+from app.deck import Deck
+from app.errors import ConfigurationError
+from app.fleet import Fleet
+from app.inventory.watch import Change, changes
+from app.job import Job
+from app.keys import Keymap, normal
+from app.paths import Paths
+from app.witness import Entry
+from widgets.command import CommandLine
+from widgets.describe import DescribePlace
+from widgets.fleet_words import Headcount, open_intents
+from widgets.header import Header
+from widgets.jobs import JobPlace, JobsPlace, Tray
+from widgets.key_hints import verb_hints
+from widgets.kind_pane import KindPane
+from widgets.overview_place import OverviewPlace
+from widgets.place import Place
+from widgets.stage import OVERVIEW, Anywhere, Stage, Stop
+from widgets.table import FleetTable
+from widgets.terminal_app import TerminalApp
+from widgets.theme import DEFAULT, SHIPPED, Themes, wear
+from widgets.toasts import Toasts
+from widgets.words import completions
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+JOBS_EVERY = 0.25
+"""Seconds between two paintings of the jobs at the least."""
+
+
+class MainScreen(Screen[None]):
+    """Header, one place, tray; every key that no field takes is looked up in the keymap."""
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__()
+        self._frame = frame
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        frame = self._frame
+        yield frame.header
+        yield frame.stage
+        yield frame.tray
+        yield frame.command_line
+        yield frame.toasts
+
+    def on_key(self, event: events.Key) -> None:
+        """Letters go to fields; everything else is the console's."""
+        if isinstance(self.focused, Input):
+            return
+        event.stop()
+        event.prevent_default()
+        self._frame.press(normal(event.key, event.character))
+
+    def on_resize(self) -> None:
+        """Leave the header out where there is no room for it."""
+        self.set_class(self.size.height < 10, "-low")
+
+
+class Frame(TerminalApp):
+    """What is on the screen and keeps itself up to date; what an operator does with it is the console's."""
+
+    CSS_PATH = str(SHIPPED / "console.tcss")
+    CSS = """
+    Sheet { align: left bottom; background: transparent; }
+    MainScreen.-low Header { display: none; }
+    """
+
+    def __init__(
+        self,
+        deck: Deck,
+        *,
+        theme: str | None = None,
+        read_only: bool = False,
+        demo_label: str = "",
+        clock: Callable[[], str] = lambda: time.strftime("%H:%M"),
+    ) -> None:
+        super().__init__()
+        paths = Paths.find()
+        self.deck = deck
+        deck.read_only = deck.read_only or read_only
+        self.log_path = str(paths.log / "quarterdeck.log")
+        self.open_intents: Sequence[tuple[Entry, str]] = ()
+        self.header = Header()
+        self.tray = Tray()
+        self.toasts = Toasts(time.monotonic)
+        self.themes = Themes(paths.config / "themes")
+        self.command_line = CommandLine(lambda typed: completions(typed, deck, lambda: sorted(self.themes.looks)))
+        panes: dict[str, Callable[[], Anywhere]] = {OVERVIEW: lambda: OverviewPlace(list(deck.kinds.values()))}
+        for noun in deck.kinds:
+            panes[noun] = lambda noun=noun: self._make_pane(noun)
+        self.pane_names = tuple(panes)
+        """The overview and the nouns, in the order of their numbers."""
+        self.stage = Stage(panes, OVERVIEW if len(deck.kinds) > 1 else next(iter(deck.kinds), OVERVIEW))
+        self.stage.shown = self._arrived
+        self.theme_wanted = theme
+        """Chosen by the operator, over what hosts.yaml says."""
+        self._headcount = Headcount(deck, demo_label, clock)
+        self.tasks: set[asyncio.Task[Any]] = set()
+        """What runs beside the screen and is worth waiting for at the end."""
+        self.watches: set[asyncio.Task[Any]] = set()
+        """What runs beside the screen for as long as it stands."""
+        self._jobs_due = False
+        self.keymap = Keymap(deck.catalog, deck.kinds, deck.inventory.keys)
+
+    def _make_pane(self, noun: str) -> KindPane:
+        deck = self.deck
+        return KindPane(deck.kinds[noun], deck.history, verbs=(), clock=deck.context.clock)
+
+    def get_default_screen(self) -> Screen[None]:
+        """The one screen."""
+        return MainScreen(self)
+
+    def press(self, key: str) -> None:
+        """What a key does, by its normal name."""
+
+    # -- beginning ------------------------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Dress, paint, and only then begin to watch the fleet."""
+        self._tell_faults(wear(self, self.themes, self.theme_wanted or self.deck.inventory.theme or DEFAULT).faults)
+        self._put_header()
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        deck = self.deck
+        self.begin_terminal()
+        deck.feed.listen(self._heard)
+        deck.job_listeners.append(self._job_changed)
+        deck.feed.configure(deck.inventory)
+        self.set_interval(1.0, self._tick)
+        self.do(self._look_at_open_intents())
+        if deck.inventory.watched:
+            watch = self.do(changes(deck.inventory, self._reloaded))
+            self.tasks.discard(watch)
+            self.watches.add(watch)
+        for mistake in self.keymap.mistakes:
+            self.tell(mistake, bad=True)
+        self._tell_mistakes(tuple(str(one) for one in deck.inventory.mistakes))
+
+    def do(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run something beside the screen; its defects are logged and told, never shown as a traceback."""
+        task = asyncio.create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error("beside the screen", exc_info=error)
+            self.tell(f"{type(error).__name__}: {error}; details are in {self.log_path}", bad=True)
+
+    async def _look_at_open_intents(self) -> None:
+        found = await self.deck.witness.open_operations()
+        if found:
+            await self.deck.feed.first(5)
+            self.open_intents = open_intents(self.deck, found)
+            key = self.keymap.key("console.jobs")
+            count = f"{len(found)} action{'s' if len(found) > 1 else ''}"
+            self.tell(f"{count} of an earlier console began and never told an end: see {key}", bad=True)
+
+    # -- what is heard --------------------------------------------------------------------------------------------
+
+    @property
+    def place(self) -> Anywhere | None:
+        """What is on the screen."""
+        return self.stage.place
+
+    def _heard(self, fleet: Fleet) -> None:
+        if not self.is_running:
+            return
+        if self.place is not None and self.place.is_mounted:
+            self.place.take(fleet)
+            self._offer()
+        self._put_header()
+
+    def _tick(self) -> None:
+        if self.place is not None and self.place.is_mounted:
+            self.place.tick()
+        self._put_header()
+        self.show_jobs()
+        self._tell_faults(wear(self, self.themes).faults)
+
+    def _put_header(self) -> None:
+        self.header.put(self._headcount(self.deck.feed.fleet))
+
+    def _job_changed(self, job: Job) -> None:
+        if not self._jobs_due and self.is_running:
+            self._jobs_due = True
+            self.set_timer(JOBS_EVERY, self._jobs_changed)
+
+    def _jobs_changed(self) -> None:
+        self._jobs_due = False
+        self.show_jobs()
+        if isinstance(self.place, JobsPlace | JobPlace) and self.place.is_mounted:
+            self.place.tick()
+
+    def show_jobs(self) -> None:
+        """Take the jobs as they are to the tray."""
+        self.tray.show(tuple(self.deck.jobs.values()), time.monotonic())
+
+    def _reloaded(self, change: Change) -> None:
+        """hosts.yaml says something else: touch only what changed."""
+        self._tell_mistakes(tuple(str(one) for one in change.mistakes) or ((change.fault,) if change.fault else ()))
+        if change.inventory is None:
+            return
+        replace = getattr(self.deck.context.inventory, "replace", None)
+        if replace is None:
+            self.deck.context.inventory = lambda inventory=change.inventory: inventory
+        else:
+            replace(change.inventory)
+        self.deck.feed.configure(change.inventory)
+        self.keymap = Keymap(self.deck.catalog, self.deck.kinds, change.inventory.keys)
+        self._tell_mistakes(tuple(self.keymap.mistakes))
+        if self.theme_wanted is None and change.inventory.theme and change.inventory.theme != self.theme:
+            wear(self, self.themes, change.inventory.theme)
+        self._offer()
+
+    def _tell_mistakes(self, mistakes: Sequence[str]) -> None:
+        if mistakes:
+            more = f"  (and {len(mistakes) - 1} more: quarterdeck config validate)" if len(mistakes) > 1 else ""
+            self.tell(f"{mistakes[0]}{more}", bad=True)
+
+    def _tell_faults(self, faults: Sequence[ConfigurationError]) -> None:
+        for fault in faults:
+            self.tell(str(fault), bad=True)
+
+    # -- where the operator is ------------------------------------------------------------------------------------
+
+    def _arrived(self, place: Anywhere) -> None:
+        if isinstance(place, KindPane):
+            self.call_after_refresh(self._freshen, place)
+        else:
+            self.call_after_refresh(self._offer)
+
+    def _freshen(self, pane: KindPane) -> None:
+        """A pane that comes back shows what was told while it was away."""
+        if pane is self.place and pane.is_mounted:
+            pane.take(self.deck.feed.fleet)
+            self._offer()
+
+    def _offer(self) -> None:
+        """Show the keys of the verbs that the row at hand offers; greyed where the guard would refuse."""
+        place = self.place
+        if isinstance(place, KindPane) and place.is_mounted:
+            place.offer(verb_hints(self.deck, self.keymap, place.noun, place.targets()))
+        elif isinstance(place, DescribePlace) and place.is_mounted:
+            place.verbs = verb_hints(self.deck, self.keymap, place.noun, place.targets())
+            place.retitle()
+
+    @on(FleetTable.Moved)
+    @on(FleetTable.Arranged)
+    def _row_changed(self) -> None:
+        self._offer()
+
+    @on(FleetTable.Opened)
+    def _row_opened(self, event: FleetTable.Opened) -> None:
+        self.visit(lambda: DescribePlace(event.ref))
+
+    def visit(self, make: Callable[[], Place]) -> None:
+        """Go to a place; ``esc`` comes back from it."""
+        made = make()
+        if self.place is not None and made.name_of == self.place.name_of:
+            return
+        first: list[Place] = [made]
+        self.stage.go(Stop(made.name_of, lambda: first.pop() if first else make()))
+
+    def pane(self, noun: str) -> None:
+        """Go to a numbered pane."""
+        self.stage.go(Stop(noun))
+
+    def swap(self, old: Place, new: Place) -> None:
+        """Put a place where another one stands."""
+        self.stage.swap(old, new)
+
+    def leave(self) -> None:
+        """Go back to where the operator came from."""
+        self.stage.leave()
+
+    def tell(self, words: str, *, bad: bool = False) -> None:
+        """Say something in a toast."""
+        if self.is_running and self.toasts.is_mounted:
+            self.toasts.say(words, bad=bad)
+
+    def clip(self, text: str, what: str) -> None:
+        """Put text into the operator's clipboard, through tmux as well, and say so."""
+        if text.strip():
+            self.copy_to_clipboard(text)
+            self.tell(f"copied {what}")

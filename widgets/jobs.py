@@ -1,0 +1,410 @@
+"""Jobs: one line of them above everything, and the screen with their steps, logs and results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.strip import Strip
+
+from app.column import Token, bar_text, clean, duration_text, size_text
+from app.job import Ended, Job, Outcome, Running, StepState
+from app.witness import Entry
+from widgets.lines import Lines
+from widgets.page import Line, Page, Span, said, wrapped
+from widgets.pane import KeyHint, Rule
+from widgets.pieces import Piece, spread
+from widgets.place import Place, heading
+
+LAST_SHOWN = 60.0
+"""Seconds an ended job stays in the tray."""
+_SIGNS = {"done": ("✓", Token.OK), "failed": ("!", Token.CRIT), "cancelled": ("○", Token.WARN)}
+_STEP_SIGNS = {
+    StepState.WAITING: ("·", Token.MUTED),
+    StepState.RUNNING: ("↻", Token.BUSY),
+    StepState.DONE: ("✓", Token.OK),
+    StepState.FAILED: ("!", Token.CRIT),
+    StepState.SKIPPED: ("–", Token.MUTED),
+    StepState.CANCELLED: ("○", Token.WARN),
+}
+
+
+def job_name(job: Job) -> str:
+    """What it does, to what: ``reboot pi``, ``upgrade 3 nodes``."""
+    noun, _, verb = job.verb.partition(" ")
+    ids = [ref.id for ref in job.targets if ref.id]
+    if len(ids) == 1:
+        return f"{verb} {clean(ids[0])}"
+    return f"{verb} {len(ids)} {noun}s" if ids else job.verb
+
+
+def progress_text(job: Job, width: int = 6) -> str:
+    """A bar and a share where there is something measured, else ``unknown``; nothing is ever made up."""
+    share = job.progress
+    if share is None:
+        return "progress unknown" if width > 6 else "running"
+    return f"{bar_text(share, width)} {share * 100:.0f} %"
+
+
+def sign_of(job: Job) -> Span:
+    """One character for how it stands."""
+    return _SIGNS.get(job.state, ("↻", Token.BUSY))
+
+
+class Tray(Lines):
+    """The running jobs on one line, and how the last one ended."""
+
+    DEFAULT_CSS = """
+    Tray { display: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: Sequence[Job] = ()
+        self._now = 0.0
+
+    def show(self, jobs: Sequence[Job], now: float) -> None:
+        """Take the jobs as they are; gone from the screen when there is nothing to tell."""
+        self._now = now
+        self.jobs = jobs
+        wanted = any(not job.ended or now - (job.ended_at or 0) < LAST_SHOWN for job in jobs)
+        if wanted != self.display:
+            self.display = wanted
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        """Running jobs from the left, as many as fit; the last ended one at the right."""
+        palette = self.palette
+        running = [job for job in self.jobs if not job.ended]
+        ended = sorted((job for job in self.jobs if job.ended), key=lambda job: job.ended_at or 0)
+        left: list[Piece] = [(" JOBS  ", palette[Token.TITLE])]
+        right: list[Piece] = []
+        if ended:
+            glyph, token = sign_of(ended[-1])
+            right = [(f"last: {job_name(ended[-1])} ", palette[Token.MUTED]), (f"{glyph} ", palette[_token(token)])]
+        used = 7 + sum(len(text) for text, _ in right)
+        for number, job in enumerate(running):
+            words = f"{job_name(job)} "
+            bar = progress_text(job)
+            used += len(words) + len(bar) + 3
+            if used > width and number:
+                left.append((f"and {len(running) - number} more", palette[Token.MUTED]))
+                break
+            left += [(words, palette[Token.TEXT]), (f"{bar}   ", palette[Token.BUSY])]
+        return [spread(left, right, width)]
+
+
+def _token(meaning: object) -> Token:
+    return meaning if isinstance(meaning, Token) else Token.TEXT
+
+
+class JobsPlace(Place):
+    """Every job of this console, newest first; below it the chosen one's steps, result and log."""
+
+    name_of = "jobs"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.detail = Page(classes="detail")
+        self._jobs: list[Job] = []
+        self.open_intents: Sequence[tuple[Entry, str]] = ()
+        """What another run of the console began and did not end, and what the system says of its target now."""
+
+    DEFAULT_CSS = """
+    JobsPlace > Page { height: 2fr; }
+    JobsPlace > .detail { height: 3fr; }
+    """
+
+    def make_page(self) -> Page:
+        """A list with a cursor."""
+        page = Page(cursor=True)
+        page.empty = (
+            "No job has run yet.",
+            "a verb's key on a row starts one; what runs goes on while you look elsewhere",
+        )
+        return page
+
+    def body(self) -> ComposeResult:
+        """The list over the chosen one."""
+        yield self.page
+        yield Rule()
+        yield self.detail
+
+    def title(self) -> tuple[Line, Line]:
+        """How many run."""
+        running = sum(1 for job in self._jobs if not job.ended)
+        return heading("jobs", f"{running} running" if running else "none running", f"{len(self._jobs)} in all"), ()
+
+    def hints(self) -> Sequence[KeyHint]:
+        """Cancel, copy, and how to scroll what is below."""
+        chosen = self.chosen
+        can = chosen is not None and not chosen.ended
+        return (
+            KeyHint("x", "cancel", enabled=can),
+            KeyHint("enter", "its log and result"),
+            KeyHint("c", "copy"),
+            KeyHint("escape", "back"),
+        )
+
+    def ready(self) -> None:
+        """Show what there is."""
+        self.open_intents = self.bridge.open_intents
+        self.tick()
+
+    @property
+    def chosen(self) -> Job | None:
+        """The job under the cursor."""
+        return self._jobs[self.page.cursor] if self.page.cursor < len(self._jobs) else None
+
+    def tick(self) -> None:
+        """Look at the jobs again."""
+        now = time.monotonic()
+        kept = self.chosen
+        self._jobs = list(reversed(self.bridge.deck.jobs.values()))
+        if kept in self._jobs:
+            self.page.cursor = self._jobs.index(kept)
+        lines = [job_line(job, now) for job in self._jobs]
+        lines += [_open_line(entry, state) for entry, state in self.open_intents]
+        self.page.set_lines(lines)
+        self._show_detail()
+        self.retitle()
+
+    def _show_detail(self) -> None:
+        job = self.chosen
+        if job is not None:
+            self.detail.set_lines(job_lines(job, max(20, self.detail.size.width - 2)))
+            return
+        number = self.page.cursor - len(self._jobs)
+        if 0 <= number < len(self.open_intents):
+            self.detail.set_lines(_open_lines(*self.open_intents[number]))
+        else:
+            self.detail.empty = ("", "")
+            self.detail.set_lines(())
+
+    def on_page_moved(self, event: Page.Moved) -> None:
+        """Another job is chosen."""
+        event.stop()
+        if event.page is self.page:
+            self.detail.top = 0
+            self.tick()
+
+    def on_page_opened(self, event: Page.Opened) -> None:
+        """Read the chosen job's log on a page of its own."""
+        event.stop()
+        job = self.chosen
+        if job is not None:
+            self.bridge.visit(lambda: JobPlace(job))
+
+    def own_key(self, key: str) -> bool:
+        """``x`` cancels the chosen job."""
+        job = self.chosen
+        if key != "x" or job is None:
+            return False
+        if job.ended:
+            self.bridge.tell("it is over already")
+        else:
+            job.cancel()
+            self.bridge.tell(f"cancelling {job_name(job)}")
+        return True
+
+    def words(self) -> str:
+        """The chosen job's lines."""
+        return "\n".join("".join(text for text, _ in line).rstrip() for line in self.detail.lines)
+
+
+class JobPlace(Place):
+    """One job: its steps, its result per target, its log; the end stays in view while it runs."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+        self.name_of = f"job {job.id}"
+
+    def title(self) -> tuple[Line, Line]:
+        """What it is and how it stands."""
+        glyph, token = sign_of(self.job)
+        left = (*heading("job", job_name(self.job)), ("   ", Token.TEXT), (f"{glyph} {self.job.state}", token))
+        return left, ((f"trace {self.job.trace}", Token.MUTED),)
+
+    def hints(self) -> Sequence[KeyHint]:
+        """Cancel it, copy it."""
+        return (KeyHint("x", "cancel", enabled=not self.job.ended), KeyHint("c", "copy"), KeyHint("escape", "back"))
+
+    def ready(self) -> None:
+        """Show it."""
+        self.tick()
+
+    def tick(self) -> None:
+        """Look again; a reader at the end stays at the end."""
+        at_end = self.page.top + self.page.room >= len(self.page.lines)
+        self.page.set_lines(job_lines(self.job, max(20, self.page.size.width - 2)))
+        if at_end and not self.job.ended:
+            self.page.move(len(self.page.lines))
+        self.retitle()
+
+    def own_key(self, key: str) -> bool:
+        """``x`` cancels."""
+        if key != "x" or self.job.ended:
+            return False
+        self.job.cancel()
+        return True
+
+
+class ResultPlace(Place):
+    """What came of an order for which no job ran: refusals, and every check of a falsification."""
+
+    def __init__(self, name: str, outcomes: Sequence[Outcome]) -> None:
+        super().__init__()
+        self._called = name
+        self._outcomes = outcomes
+        self.name_of = f"result {outcomes[0].trace if outcomes else ''}"
+
+    def title(self) -> tuple[Line, Line]:
+        """What was asked."""
+        return heading("result", self._called), ()
+
+    def hints(self) -> Sequence[KeyHint]:
+        """Copy it."""
+        return (KeyHint("c", "copy"), KeyHint("escape", "back"))
+
+    def ready(self) -> None:
+        """Show it."""
+        self.page.make_lines = lambda width: outcome_lines(self._outcomes, width - 2)
+        self.page.rearrange()
+
+
+def job_line(job: Job, now: float) -> Line:
+    """One job in the list."""
+    took = duration_text((job.ended_at or now) - job.started_at)
+    state = progress_text(job, 12) if not job.ended else job.state
+    glyph, token = sign_of(job)
+    return (
+        (f"{glyph} ", token),
+        (f"{job_name(job):<30.30} ", Token.TITLE),
+        (f"{state:<20} ", token if job.ended else Token.BUSY),
+        (f"{took:>6}  ", Token.TEXT),
+        (clean(_last(job)), Token.MUTED),
+    )
+
+
+def _last(job: Job) -> str:
+    if job.ended:
+        return next((outcome.message for outcome in job.outcomes if outcome.message), "")
+    return job.log[-1] if job.log else ""
+
+
+def job_lines(job: Job, width: int) -> list[Line]:
+    """Result per target with failures first, steps, log tail."""
+    lines: list[Line] = []
+    if job.ended:
+        lines += outcome_lines(job.outcomes, width)
+        lines.append(())
+    lines.append(((" STEPS", Token.MUTED),))
+    lines += [_step_line(one) for one in job.running]
+    if job.log:
+        lines += [(), ((" LOG", Token.MUTED),)]
+        lines += [said(f"   {line}") for line in job.log]
+    return lines
+
+
+def _step_line(one: Running) -> Line:
+    glyph, token = _STEP_SIGNS[one.state]
+    line: list[Span] = [(f"   {glyph} ", token), (f"{clean(one.step.ref.id):<18.18} ", Token.TITLE)]
+    if one.state is StepState.RUNNING:
+        line.append((f"{step_progress(one)}  ", Token.BUSY))
+    line.append((clean(one.step.text), Token.TEXT))
+    if one.message and one.state is not StepState.DONE:
+        line.append((f"   {clean(one.message)}", token))
+    return tuple(line)
+
+
+def step_progress(one: Running) -> str:
+    """As measured by the step, or ``unknown``."""
+    if not one.measured:
+        return "progress unknown"
+    done = size_text(one.done) if one.unit in ("bytes", "B") else f"{one.done:g}"
+    unit = "" if one.unit in ("bytes", "B") else f" {one.unit}".rstrip()
+    if not one.total:
+        return f"{done}{unit} so far"
+    total = size_text(one.total) if one.unit in ("bytes", "B") else f"{one.total:g}"
+    share = min(1.0, one.done / one.total)
+    return f"{bar_text(share, 12)} {share * 100:3.0f} %  {done}/{total}{unit}"
+
+
+def outcome_lines(outcomes: Sequence[Outcome], width: int) -> list[Line]:
+    """One block a target, failures first; equal output of many targets is shown once."""
+    lines: list[Line] = []
+    folded: dict[tuple[Any, ...], list[Outcome]] = {}
+    for outcome in sorted(outcomes, key=lambda o: o.outcome is Ended.DONE):
+        said_there = tuple(str(outcome.data.get(stream, "")) for stream in ("stdout", "stderr"))
+        folded.setdefault((outcome.outcome, outcome.exit_code, outcome.message, said_there), []).append(outcome)
+    for (ended, code, message, texts), group in folded.items():
+        glyph, token = _SIGNS.get(str(ended), ("!", Token.WARN))
+        names = ", ".join(clean(outcome.id) for outcome in group[:8] if outcome.id)
+        more = f" and {len(group) - 8} more" if len(group) > 8 else ""
+        exit_text = f"  exit {code}" if code else ""
+        lines.append(((f" {glyph} ", token), (f"{names}{more}  ", Token.TITLE), (f"{ended}{exit_text}", token)))
+        if message:
+            lines += [((f"     {text}", Token.TEXT),) for text in _plain(wrapped(said(message), max(10, width - 6)))]
+        for text, token_of in zip(texts, (Token.TEXT, Token.WARN), strict=True):
+            lines += [said(f"     {line}", token_of) for line in text.splitlines()]
+        lines += _check_lines(group[0])
+    return lines
+
+
+def _check_lines(outcome: Outcome) -> list[Line]:
+    checks = outcome.data.get("checks")
+    if not isinstance(checks, list):
+        return []
+    lines: list[Line] = [
+        ((f"     would run  {clean(str(step))}", Token.TEXT),) for step in outcome.data.get("plan", ())
+    ]
+    for check in checks:  # pyright: ignore[reportUnknownVariableType]
+        what, held, evidence = (str(check.get(k, "")) for k in ("check", "held", "evidence"))  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType]
+        fine = held == "True"
+        sign: Span = (f"     {'✓' if fine else '!'} ", Token.OK if fine else Token.CRIT)
+        lines.append((sign, (f"{clean(what)}  ", Token.TEXT), (clean(evidence), Token.MUTED)))
+    return lines
+
+
+def _plain(lines: Sequence[Line]) -> list[str]:
+    return ["".join(text for text, _ in line) for line in lines]
+
+
+def _open_line(entry: Entry, state: str) -> Line:
+    return (
+        ("? ", Token.WARN),
+        (f"{clean(entry.verb)} {clean(entry.target.partition(':')[2]):<24.24} ", Token.TITLE),
+        (f"{'begun, end unknown':<20} ", Token.WARN),
+        (f"now: {clean(state)}", Token.TEXT),
+    )
+
+
+def _open_lines(entry: Entry, state: str) -> list[Line]:
+    lines: list[Line] = [
+        said(
+            f" Begun {entry.time[:19].replace('T', ' ')} UTC by {entry.operator}@{entry.host}; no outcome was written."
+        ),
+        said(" The console that ran it ended first, or another one is still at it.", Token.MUTED),
+        (),
+        *(said(f"   {text}") for text in entry.plan),
+    ]
+    if entry.handle:
+        lines += [(), *(said(f"   handle  {line}") for line in entry.handle.splitlines())]
+    return [*lines, (), said(f" The system says now: {state}", Token.TITLE), said(f" trace {entry.trace}", Token.MUTED)]
+
+
+__all__ = [
+    "JobPlace",
+    "JobsPlace",
+    "ResultPlace",
+    "Tray",
+    "job_line",
+    "job_lines",
+    "job_name",
+    "outcome_lines",
+    "progress_text",
+    "step_progress",
+]

@@ -1,0 +1,76 @@
+"""A pane as a place of the console: the generic table, answering to the console's bindings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from app.column import clean
+from app.fleet import Fleet
+from app.history import History
+from app.kind import Kind
+from app.verb import Verb
+from widgets.pane import KeyHint, Pane
+
+
+class KindPane(Pane):
+    """One numbered pane."""
+
+    def __init__(self, kind: Kind[Any], history: History, *, verbs: Sequence[Verb], clock: Callable[[], float]) -> None:
+        super().__init__(kind, history, verbs=verbs, clock=clock, id=f"pane-{kind.noun}")
+        self.noun: str | None = kind.noun
+        self.name_of = kind.plural
+        table = self.table
+        self._answers: dict[str, Callable[[], object]] = {
+            "console.down": lambda: table.action_move(1),
+            "console.up": lambda: table.action_move(-1),
+            "console.page-down": lambda: table.action_page(1),
+            "console.page-up": lambda: table.action_page(-1),
+            "console.first-row": table.action_first,
+            "console.last-row": table.action_last,
+            "console.scroll-left": lambda: table.action_across(-1),
+            "console.scroll-right": lambda: table.action_across(1),
+            "console.open": table.action_open,
+            "console.mark": table.action_mark,
+            "console.mark-range": table.action_mark_range,
+            "console.clear-marks": table.action_clear_marks,
+            "console.sort-by-name": table.action_sort_name,
+            "console.sort-by-age": table.action_sort_age,
+            "console.sort-by-state": table.action_sort_state,
+            "console.sort-by-the-next-column": table.action_sort_next,
+            "console.reverse-the-sort": table.action_sort_turn,
+            "console.faults-only": table.action_faults,
+            "console.wide": table.action_wide,
+            "console.filter": self.action_filter,
+        }
+
+    def press(self, ident: str) -> bool:
+        """Answer to one of the console's bindings."""
+        answer = self._answers.get(ident)
+        if answer is None:
+            return False
+        answer()
+        return True
+
+    def own_key(self, key: str) -> bool:
+        """Every key of a pane is the console's or a verb's."""
+        return False
+
+    def take(self, fleet: Fleet) -> None:
+        """A newer fleet is there."""
+        self.show(fleet)
+
+    def focus_body(self) -> None:
+        """Send the keys to the table."""
+        self.focus_table()
+
+    def words(self) -> str:
+        """What ``copy`` takes: the ids an action would be for."""
+        return "\n".join(clean(target.id) for target in self.targets())
+
+    def offer(self, hints: Sequence[KeyHint]) -> None:
+        """Show these keys; painted only where they differ."""
+        self.set_keys(hints)
+
+
+__all__ = ["KindPane"]

@@ -1,0 +1,117 @@
+"""What the console and the wallboard share: a terminal that may stop reading or go away, signals, and no tracebacks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.screen import Screen
+
+from widgets.terminal import BACKED_UP, ConsoleDriver
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at a terminal that is behind."""
+
+
+class TerminalApp(App[int]):
+    """Base of full-screen programs here: paints only what the terminal takes, and ends cleanly whatever happens."""
+
+    CSS_PATH = None
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[Any]] = []
+
+    def __init__(self) -> None:
+        super().__init__(driver_class=ConsoleDriver)
+        self.animation_level = "none"
+        self.ended_by = ""
+        """``SIGTERM``, ``SIGHUP``, ``terminal gone`` or ``defect``; empty where the operator quit."""
+        self.log_path = ""
+        """Where tracebacks go, as told to the operator."""
+        self._owed = False
+        self._failed = False
+
+    # -- the terminal ---------------------------------------------------------------------------------------------
+
+    @property
+    def screen_driver(self) -> ConsoleDriver | None:
+        """The driver, where there is a real terminal."""
+        return self._driver if isinstance(self._driver, ConsoleDriver) else None
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:  # pyright: ignore[reportUnknownMemberType]
+        """Paint, unless the terminal is behind: then once, when it has caught up."""
+        driver = self.screen_driver
+        if driver is not None and driver.waiting >= BACKED_UP:
+            self._owed = True
+            return
+        super()._display(screen, renderable)  # pyright: ignore[reportUnknownMemberType]
+
+    def watch_terminal(self) -> None:
+        """Called by a timer: repaint what is owed, end when the terminal is gone."""
+        driver = self.screen_driver
+        if driver is None:
+            return
+        if driver.gone:
+            self.end("terminal gone", 129)
+        elif self._owed and driver.waiting == 0:
+            self._owed = False
+            self.screen.refresh()
+
+    def begin_terminal(self) -> None:
+        """Start looking after the terminal and the signals; called when the program is on the screen."""
+        driver = self.screen_driver
+        if driver is None:
+            return
+        self.set_interval(LOOK_EVERY, self.watch_terminal)
+        loop = asyncio.get_running_loop()
+        for name, code in (("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)):
+            number = getattr(signal, name)
+            if signal.getsignal(number) is signal.SIG_IGN:  # nohup means it
+                continue
+            with contextlib.suppress(ValueError, RuntimeError):
+                loop.add_signal_handler(number, self.end, name, code)
+
+    def end(self, why: str, code: int) -> None:
+        """End without asking anybody."""
+        if not self.ended_by:
+            self.ended_by = why
+            log.warning("ending: %s", why)
+            self.exit(code, return_code=code)
+
+    # -- defects --------------------------------------------------------------------------------------------------
+
+    def _fatal_error(self) -> None:
+        """A defect: the traceback goes to the log file, and its path is told."""
+        log.critical("defect", exc_info=self._exception or True)
+        self._failed = True
+        self.ended_by = self.ended_by or "defect"
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: Any) -> None:
+        """A defect elsewhere: no traceback on the operator's screen."""
+        log.critical("defect: %s", renderables)
+        self._failed = True
+        self._close_messages_no_wait()
+
+    @property
+    def last_words(self) -> str:
+        """What is told on the terminal after the screen is gone; empty where all went well."""
+        if not self._failed:
+            return ""
+        where = f"; details are in {self.log_path}" if self.log_path else ""
+        return f"quarterdeck: a defect ended the console{where}"
+
+    @property
+    def exit_code(self) -> int:
+        """0 where the operator quit, 1 after a defect, 128 + signal else."""
+        if self._failed:
+            return 1
+        return self.return_value or 0
+
+
+__all__ = ["TerminalApp"]
