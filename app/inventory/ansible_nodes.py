@@ -69,13 +69,13 @@ def _ssh(imported: Imported, host: str, made: ImportedNode) -> dict[str, Any]:
             continue
         text = str(said[0])
         if "{{" in text:
-            imported.mistake(said[1], f"{host}: {names[0]} is a template, and those are not evaluated", host)
+            imported.mistake(said[1], f"{shown(host)}: {names[0]} is a template, and those are not evaluated", host)
             continue
         try:
             found[key] = _checked(key, text)
             made.spots[f"ssh.{key}"] = said[1]
         except ValueError as error:
-            imported.mistake(said[1], f"{host}: {names[0]} '{shown(text)}': {error}", host)
+            imported.mistake(said[1], f"{shown(host)}: {names[0]} '{shown(text)}': {error}", host)
     if "host" in found and "ssh.host" in made.spots and made.spots["ssh.host"] is made.spot:
         try:
             address.check_host(host)
@@ -90,7 +90,7 @@ def _ssh(imported: Imported, host: str, made: ImportedNode) -> dict[str, Any]:
             found["proxy_jump"] = address.check_jump(jump.group(1))
             made.spots["ssh.proxy_jump"] = arguments[1]
         except ValueError as error:
-            imported.mistake(arguments[1], f"{host}: the jump host '{shown(jump.group(1))}': {error}", host)
+            imported.mistake(arguments[1], f"{shown(host)}: the jump host '{shown(jump.group(1))}': {error}", host)
     return found
 
 
