@@ -105,8 +105,17 @@ class Feed:
         for watched in self._watched.values():
             watched.nudge.set()
 
-    def configure(self, inventory: Inventory, wanted: Callable[[Source], bool] = lambda source: True) -> None:
-        """Watch what the inventory says: sources whose fingerprint stayed the same are left alone."""
+    def configure(
+        self,
+        inventory: Inventory,
+        wanted: Callable[[Source], bool] = lambda source: True,
+        *,
+        stagger: float = STAGGER,
+    ) -> None:
+        """Watch what the inventory says: sources whose fingerprint stayed the same are left alone.
+
+        ``stagger`` is in seconds from one start to the next; 0 where starting contacts nobody.
+        """
         found: dict[tuple[str, str], tuple[Source, Backend]] = {}
         for backend in self._backends.values():
             for source in backend.sources(inventory):
@@ -120,7 +129,7 @@ class Feed:
                 watched = Watched(source, backend, alive_at=self._clock())
                 self._watched[key] = watched
                 watched.task = asyncio.create_task(
-                    self._supervise(watched, number * STAGGER), name=f"watch {source.backend}/{source.name}"
+                    self._supervise(watched, number * stagger), name=f"watch {source.backend}/{source.name}"
                 )
         if self._ageing is None:
             self._ageing = asyncio.create_task(self._age(), name="ageing")

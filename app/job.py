@@ -204,9 +204,12 @@ class Job:
             self._task.cancel()
 
     def changed(self) -> None:
-        """Tell the listeners."""
+        """Tell the listeners; one that fails is no reason for the work to."""
         for listener in tuple(self.listeners):
-            listener(self)
+            try:
+                listener(self)
+            except Exception:
+                log.exception("a listener of job %s failed", self.id)
 
     def say(self, line: str) -> None:
         """Add a line to the log and tell the listeners."""
@@ -221,7 +224,8 @@ class Job:
         try:
             if self._cancelled:  # before the first step: a task that never ran could not say how it ended
                 raise asyncio.CancelledError
-            await asyncio.gather(*tasks)
+            if tasks:
+                await asyncio.wait(tasks)  # not gather: its cancel, and then ours, would cut cleaning up short
         except asyncio.CancelledError:
             for task in tasks:
                 task.cancel()
@@ -342,7 +346,11 @@ class StepReport:
         for line in data.splitlines():
             self._job.log.append(line)
         for hear in tuple(self._job.spoken):
-            hear(self._job, one.step, stream, data)
+            try:
+                hear(self._job, one.step, stream, data)
+            except Exception:  # whoever read the output has gone; the work goes on
+                log.exception("passing on output of job %s", self._job.id)
+                self._job.spoken.remove(hear)
         self._job.changed()
 
     def progress(self, done: float, total: float | None, unit: str = "") -> None:

@@ -47,14 +47,20 @@ class Asked:
 
 @asynccontextmanager
 async def opened(
-    parts: Sequence[Part] = ALL, *, inventory: Inventory | None = None, front: Asked | None = None, **start: Any
+    parts: Sequence[Part] = ALL,
+    *,
+    inventory: Inventory | None = None,
+    front: Asked | None = None,
+    start_without_waiting: bool = False,
+    **start: Any,
 ) -> AsyncGenerator[Deck]:
     """A deck that watches everything and has its first readings."""
     deck = open_deck(Start(**start), parts=parts, inventory=inventory or Inventory())
     deck.front = front or Asked()
     deck.feed.configure(deck.inventory)
     try:
-        await deck.feed.first(5)
+        if not start_without_waiting:
+            await deck.feed.first(5)
         yield deck
     finally:
         await deck.close()

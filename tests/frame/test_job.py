@@ -1,0 +1,215 @@
+"""Jobs: order, lanes, bounds, one result per target, progress that is measured or unknown, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from app.errors import Denied, Unreachable, Unsupported
+from app.fleet import Ref
+from app.job import KEEP_OUTPUT, Ended, Job, Lanes, StepState
+from app.plan import Plan, Report, Result, Step
+from tests.waiting import eventually
+
+Work = Callable[[Report], Awaitable[Result | None]]
+
+
+def ref(name: str) -> Ref:
+    return Ref("kettle", name)
+
+
+def job(*steps: Step, parallel: int = 16, lanes: Lanes | None = None) -> Job:
+    targets = tuple(dict.fromkeys(step.ref for step in steps))
+    return Job(verb="kettle boil", targets=targets, plan=Plan(*steps), parallel=parallel, lanes=lanes)
+
+
+class Bench:
+    """Steps that note when they run side by side, and wait until they are let go."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+        self.running: set[str] = set()
+        self.most = 0
+        self.go = asyncio.Event()
+
+    def step(self, name: str, *, target: str = "", hold: bool = False, fails: bool = False) -> Work:
+        async def run(report: Report) -> Result:
+            self.running.add(name)
+            self.most = max(self.most, len(self.running))
+            self.order.append(name)
+            try:
+                if hold:
+                    await self.go.wait()
+                else:
+                    await asyncio.sleep(0)
+                if fails:
+                    raise Unreachable("gone", where=name)
+            finally:
+                self.running.discard(name)
+            return Result()
+
+        return run
+
+
+async def test_steps_wait_for_those_before_them_and_are_skipped_when_those_fail() -> None:
+    work = Bench()
+    running = job(
+        Step(ref("a"), "third", work.step("third"), "third", after=("second",)),
+        Step(ref("a"), "second", work.step("second"), "second", after=("first",)),
+        Step(ref("a"), "first", work.step("first"), "first"),
+        Step(ref("b"), "bad", work.step("bad", fails=True), "bad"),
+        Step(ref("b"), "never", work.step("never"), after=("bad",)),
+    )
+    outcomes = {outcome.id: outcome for outcome in await running.start()}
+    assert [name for name in work.order if name != "bad"] == ["first", "second", "third"]
+    assert "never" not in work.order
+    assert outcomes["a"].outcome is Ended.DONE
+    assert outcomes["b"].outcome is Ended.FAILED
+    assert outcomes["b"].message == "bad: gone"
+    assert [one.state for one in running.running][-1] is StepState.SKIPPED
+
+
+async def test_no_more_than_parallel_run_and_a_lane_never_runs_side_by_side_even_across_jobs() -> None:
+    work, lanes = Bench(), Lanes()
+    free = [Step(ref(f"k{n}"), f"k{n}", work.step(f"k{n}", hold=True)) for n in range(5)]
+    running = job(*free, parallel=2)
+    task = running.start()
+    await eventually(lambda: len(work.running) == 2)
+    work.go.set()
+    await task
+    assert work.most == 2
+
+    brush = Bench()
+    one = job(*(Step(ref(f"a{n}"), "x", brush.step(f"a{n}"), lane="brush") for n in range(3)), lanes=lanes)
+    two = job(*(Step(ref(f"b{n}"), "x", brush.step(f"b{n}"), lane="brush") for n in range(3)), lanes=lanes)
+    await asyncio.gather(one.start(), two.start())
+    assert brush.most == 1
+    assert len(brush.order) == 6
+
+
+async def test_failures_come_first_and_keep_their_exit_codes() -> None:
+    async def three(report: Report) -> Result:
+        report.output("stdout", "half a line")
+        report.output("stderr", "and a complaint\n")
+        return Result(3, "it leaks", {"leaks": 2})
+
+    work = Bench()
+    outcomes = await job(Step(ref("good"), "g", work.step("g")), Step(ref("bad"), "b", three)).start()
+    assert [(o.id, o.outcome, o.exit_code) for o in outcomes] == [("bad", Ended.FAILED, 3), ("good", Ended.DONE, 0)]
+    assert outcomes[0].as_json() == {
+        "id": "bad",
+        "verb": "kettle boil",
+        "exit_code": 3,
+        "message": "it leaks",
+        "outcome": "failed",
+        "job": outcomes[0].job,
+        "trace": "",
+        "seconds": outcomes[0].as_json()["seconds"],
+        "leaks": 2,
+        "stdout": "half a line",
+        "stderr": "and a complaint\n",
+    }
+
+
+async def test_progress_is_measured_or_unknown_never_invented() -> None:
+    told = asyncio.Event()
+    go = asyncio.Event()
+
+    async def copy(report: Report) -> Result:
+        await told.wait()
+        report.progress(25, 100, "bytes")
+        await go.wait()
+        return Result()
+
+    running = job(Step(ref("a"), "copy", copy))
+    task = running.start()
+    await eventually(lambda: running.running[0].state is StepState.RUNNING)
+    assert running.progress is None
+    told.set()
+    await eventually(lambda: running.progress == 0.25)
+    go.set()
+    await task
+    assert running.progress == 1.0
+
+
+async def test_cancel_ends_what_runs_never_starts_what_waits_and_may_come_again() -> None:
+    work = Bench()
+    cleaned: list[str] = []
+
+    async def slow(report: Report) -> Result:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+            cleaned.append("ended on the host")
+        return Result()
+
+    running = job(Step(ref("a"), "slow", slow), Step(ref("b"), "waits", work.step("waits")), parallel=1)
+    task = running.start()
+    await eventually(lambda: running.running[0].state is StepState.RUNNING)
+    running.cancel()
+    await asyncio.sleep(0)
+    running.cancel()
+    outcomes = await task
+    assert cleaned == ["ended on the host"]
+    assert work.order == []
+    assert {(o.id, o.outcome, o.exit_code) for o in outcomes} == {
+        ("a", Ended.CANCELLED, 130),
+        ("b", Ended.CANCELLED, 130),
+    }
+    assert running.state == "cancelled"
+
+
+async def test_a_job_cancelled_before_its_first_step_still_has_outcomes() -> None:
+    work = Bench()
+    running = job(Step(ref("a"), "x", work.step("x")))
+    task = running.start()
+    running.cancel()
+    assert [o.outcome for o in await task] == [Ended.CANCELLED]
+    assert work.order == []
+
+
+async def test_a_defect_in_a_step_is_a_failed_outcome() -> None:
+    async def broken(report: Report) -> Result:
+        raise ZeroDivisionError("oops")
+
+    outcomes = await job(Step(ref("a"), "x", broken)).start()
+    assert outcomes[0].outcome is Ended.FAILED
+    assert "ZeroDivisionError" in outcomes[0].message
+
+
+async def test_output_is_passed_on_as_it_comes_and_kept_within_bounds() -> None:
+    async def talk(report: Report) -> None:
+        for _ in range(3):
+            report.output("stdout", "x" * (KEEP_OUTPUT // 2))
+
+    running = job(Step(ref("a"), "talk", talk))
+    heard: list[tuple[str, int]] = []
+    running.spoken.append(lambda _, step, stream, text: heard.append((stream, len(text))))
+    outcomes = await running.start()
+    assert heard == [("stdout", KEEP_OUTPUT // 2)] * 3
+    assert len(outcomes[0].data["stdout"]) == KEEP_OUTPUT
+    assert running.running[0].dropped == KEEP_OUTPUT // 2
+
+
+async def test_without_a_front_secrets_are_denied_and_there_is_no_terminal() -> None:
+    async def ask(report: Report) -> None:
+        with pytest.raises(Denied):
+            await report.secret("password")
+        with pytest.raises(Unsupported):
+            await report.terminal(["true"])
+
+    assert [o.outcome for o in await job(Step(ref("a"), "ask", ask)).start()] == [Ended.DONE]
+
+
+async def test_a_listener_that_fails_does_not_stop_the_work() -> None:
+    work = Bench()
+    running = job(Step(ref("a"), "x", work.step("x")))
+
+    def broken(job: Job) -> None:
+        raise BrokenPipeError
+
+    running.listeners.append(broken)
+    assert [o.outcome for o in await running.start()] == [Ended.DONE]
