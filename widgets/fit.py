@@ -15,8 +15,20 @@ GAP = 2
 
 ELLIPSIS = "…"
 
-_SELECTORS = str.maketrans("", "", "\ufe0e\ufe0f")
-"""Variation selectors change a width in some terminals and not in others, so none is drawn."""
+_SELECTORS = str.maketrans("", "", "\u200d\ufe0e\ufe0f")
+"""Joiners and variation selectors change a width in some terminals and not in others, so none is drawn."""
+
+
+_OURS = frozenset(map(chr, range(32, 127))) | frozenset("▀▄█▐▌▁▂▃▄▅▆▇░●○◐✓╱─·–…↑↓→")
+"""What this console itself draws with: each takes one cell."""
+
+
+def text_width(text: str) -> int:
+    """Terminal cells that a text takes.
+
+    What consists of our own glyphs is counted without Rich, whose cache would keep every second of a clock.
+    """
+    return len(text) if text.isascii() or _OURS.issuperset(text) else cell_len(text)
 
 
 def fit_text(text: str, width: int, align: Literal["left", "right"] = "left") -> str:
@@ -32,7 +44,7 @@ def fit_text(text: str, width: int, align: Literal["left", "right"] = "left") ->
         return _cut(text[: 4 * width + 16], width)
     if not text.isascii():
         text = text.translate(_SELECTORS)
-    used = cell_len(text)
+    used = text_width(text)
     if used > width:
         return _cut(text, width)
     pad = " " * (width - used)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
 from app.column import Cell, Token
-from widgets.fit import fit_text
+from widgets.fit import fit_text, text_width
 from widgets.palette import PLAIN, Palette
 
 Piece = tuple[str, Style]
@@ -68,7 +67,7 @@ def strip_of(pieces: Iterable[Piece], width: int, over: Style | None = None) -> 
     for text, style in pieces:
         if not text:
             continue
-        used += len(text) if text.isascii() else cell_len(text)
+        used += text_width(text)
         if last is not None and (style is last or style == last):
             joined += text
             continue
@@ -92,4 +91,4 @@ def spread(left: list[Piece], right: list[Piece], width: int, over: Style | None
 
 def pieces_width(pieces: Iterable[Piece]) -> int:
     """Terminal cells that pieces take together."""
-    return sum(cell_len(text) for text, _ in pieces)
+    return sum(text_width(text) for text, _ in pieces)

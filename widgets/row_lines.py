@@ -21,6 +21,8 @@ from widgets.view_state import ViewState
 GUTTER = 3
 """Cursor, mark, blank."""
 AGE_WIDTH = 5
+EDGE = 1
+"""The last cell, where a scroll bar may stand."""
 SPARK_STEP = 5
 """Recorded values in one cell of a sparkline: at a reading each 2 s, a cell is 10 s."""
 NAME_ROOM = 48
@@ -59,7 +61,7 @@ class RowLines:
 
     def fit(self, width: int, *, wide: bool = False, first: int = 0) -> None:
         """Decide which columns stand where in ``width`` cells, gutter and age included."""
-        room = max(1, width - GUTTER - AGE_WIDTH - GAP)
+        room = max(1, width - GUTTER - AGE_WIDTH - GAP - EDGE)
         placed = fit_columns(self.kind.columns, room, wide=wide, first=first, name_width=self.longest_name)
         if placed != self.placed or len(self._strips) > _KEPT:
             self.placed = placed
@@ -89,7 +91,7 @@ class RowLines:
             pieces += padded(fit_text(title, placed.width, column.align), chosen if sorted_by else plain)
             at = placed.x + placed.width
         age = f"AGE{arrow}" if by == AGE else "›" if self.more_right(wide=wide) else ""
-        pieces.append((" " * max(0, width - AGE_WIDTH - GUTTER - at), PLAIN))
+        pieces.append((" " * max(0, width - AGE_WIDTH - GUTTER - EDGE - at), PLAIN))
         pieces += padded(fit_text(age, AGE_WIDTH, "right"), chosen)
         return strip_of(pieces, width)
 
@@ -116,7 +118,7 @@ class RowLines:
         pieces = self._gutter(stale, cursor is not None, marked, palette)
         pieces += self._cells(row, state, stale, sparks, palette)
         used = GUTTER + (self.placed[-1].x + self.placed[-1].width if self.placed else 0)
-        pieces.append((" " * max(0, width - AGE_WIDTH - used), PLAIN))
+        pieces.append((" " * max(0, width - AGE_WIDTH - EDGE - used), PLAIN))
         pieces += padded(fit_text(age, AGE_WIDTH, "right"), palette[Token.STALE if stale else Token.MUTED])
         strip = strip_of(pieces, width, cursor)
         self._strips[row.id] = (row, key, strip)

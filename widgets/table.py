@@ -339,8 +339,8 @@ class FleetTable(Lines, can_focus=True):
         """The header and the visible rows."""
         state, rows, palette = self.state, self.state.order, self.palette
         self._top = max(0, min(self._top, len(rows) - (height - 1)))
-        self._rows.fit(width - 1, wide=state.wide, first=self._first_column)
-        lines = [self._rows.header(width - 1, state.sort, palette, wide=state.wide)]
+        self._rows.fit(width, wide=state.wide, first=self._first_column)
+        lines = [self._rows.header(width, state.sort, palette, wide=state.wide)]
         if not rows:
             return [*lines, *empty_lines(state, width, height - 1, palette)]
         cursor = palette.part("cursor" if self.has_focus else "cursor_away")
@@ -350,15 +350,15 @@ class FleetTable(Lines, can_focus=True):
                 row,
                 state,
                 self._now,
-                width - 1,
+                width,
                 palette,
                 cursor=cursor if row.id == state.cursor_id else None,
                 marked=row.id in state.marks,
             )
-            lines.append(Strip([*strip, _thumb_segment(palette)], width) if line in bar else strip)
+            lines.append(_with_thumb(strip, width, palette) if line in bar else strip)
         return lines
 
 
-def _thumb_segment(palette: Palette) -> Segment:
-    """One line of the scroll bar's thumb."""
-    return Segment("▐", palette.part("thumb"))
+def _with_thumb(strip: Strip, width: int, palette: Palette) -> Strip:
+    """The line with a piece of the scroll bar's thumb in its last cell."""
+    return Strip([*strip.crop(0, width - 1), Segment("▐", palette.part("thumb"))], width)

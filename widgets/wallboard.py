@@ -169,10 +169,10 @@ class Wallboard(Lines, can_focus=True):
         self._parts = max(1, -(-len(state.order) // each))
         self._part = min(self._part, self._parts - 1)
         rows.measure_names(state.rows)
-        rows.fit(width - 1)
-        lines = [*head, strip_of((), width), rows.header(width - 1, None, palette)]
+        rows.fit(width)
+        lines = [*head, strip_of((), width), rows.header(width, None, palette)]
         for row in state.order[self._part * each : (self._part + 1) * each]:
-            lines.append(rows.line(row, state, self._now, width - 1, palette))
+            lines.append(rows.line(row, state, self._now, width, palette))
             lines += [strip_of((), width)] * (apart - 1)
         if not state.order:
             lines += [strip_of([("   ", PLAIN), (words, palette[Token.MUTED])], width) for words in state.kind.empty]
