@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import deque
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ class LocalLink:
         self.cost = LinkCost()
         self._channels: set[LocalChannel] = set()
         self._forwards: set[LocalForward] = set()
+        self._running: set[Child] = set()
+        self._ends: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> str | None:
@@ -40,8 +43,10 @@ class LocalLink:
         """This machine is always there."""
 
     async def close(self) -> None:
-        """End the channels and forwards that are still open."""
-        await asyncio.gather(*(one.close() for one in [*self._channels, *self._forwards]))
+        """End what still runs over it: commands, channels, forwards; bounded in time."""
+        for child in list(self._running):
+            self._ending(child)
+        await asyncio.gather(*(one.close() for one in [*self._channels, *self._forwards]), *self._ends)
         self._channels.clear()
         self._forwards.clear()
 
@@ -69,11 +74,13 @@ class LocalLink:
             async with asyncio.timeout(timeout):
                 await child.ended.wait()
         except TimeoutError:
-            await child.end()
+            await self._end(child)
             raise TimedOut(f"the command did not end within {timeout:g} s", where=self.node) from None
         except BaseException:
-            await child.end()
+            await self._end(child)
             raise
+        finally:
+            self._running.discard(child)
         return Completed(child.exit_code, b"".join(kept[1]), b"".join(kept[2]), truncated)
 
     async def stream(
@@ -110,16 +117,30 @@ class LocalLink:
                     pass_on(fd, data)
             await child.ended.wait()
         except BaseException:
-            await child.end()
+            await self._end(child)
             raise
+        finally:
+            self._running.discard(child)
         return child.exit_code
+
+    async def _end(self, child: Child) -> None:
+        """See a command ended, even when we are cancelled once more meanwhile."""
+        await asyncio.shield(self._ending(child))
+
+    def _ending(self, child: Child) -> asyncio.Task[None]:
+        task = asyncio.create_task(child.end())
+        self._ends.add(task)
+        task.add_done_callback(self._ends.discard)
+        return task
 
     async def _start(self, command: str, sink: Sink, input: bytes | None, join: bool = False) -> Child:
         self.cost.commands += 1
         child = await Child.start(command, sink, stdin=input is not None, join=join)
+        self._running.add(child)
         if input is not None:
             self.cost.bytes_out += len(input)
-            child.write(input)
+            with contextlib.suppress(Unreachable):  # it may end without having read any
+                child.write(input)
             child.close_stdin()
         return child
 

@@ -46,6 +46,8 @@ class CommandLines(AsyncIterator[str]):
         self._came = asyncio.Event()
         self._work: asyncio.Task[int] | None = None
         self._final = ""
+        self._over = False
+        """Nobody wants more; the command is being ended."""
 
     def __aiter__(self) -> CommandLines:
         return self
@@ -63,7 +65,11 @@ class CommandLines(AsyncIterator[str]):
             if self._work.done():
                 self._finish(self._work)
             self._came.clear()
-            await self._came.wait()
+            try:
+                await self._came.wait()
+            except asyncio.CancelledError:
+                self._end()  # as with an async generator: a reader that is cancelled reads no more
+                raise
 
     def _finish(self, work: asyncio.Task[int]) -> None:
         if work.cancelled():
@@ -105,10 +111,15 @@ class CommandLines(AsyncIterator[str]):
             work.exception()  # told to the reader; looked at here so that nobody is warned of it
         self._take(b"", final=True)
 
+    def _end(self) -> None:
+        if self._work is not None and not self._over:
+            self._over = True
+            self._work.cancel()
+
     async def aclose(self) -> None:
         """End the command on the node and wait for that."""
         if self._work is not None:
-            self._work.cancel()
+            self._end()
             await asyncio.gather(self._work, return_exceptions=True)
         else:
             self._work = asyncio.create_task(_nothing())

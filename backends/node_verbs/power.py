@@ -171,7 +171,7 @@ def ping_plan(target: Node, what: str, count: int, once: Callable[[], Awaitable[
             report.progress(number + 1, count, "")
         return _summary(count, times, fault)
 
-    return Plan(Step(target, f"{what}  ({count} times)", run))
+    return Plan(Step(target, f"{what}, {count} time{'s' if count > 1 else ''}", run))
 
 
 def _summary(count: int, times: list[float], fault: str) -> Result:

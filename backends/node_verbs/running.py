@@ -69,21 +69,27 @@ async def perform(
 
     The result's data: ``stdout``, ``stderr`` (bounded) and ``truncated``. ``end`` is called with the handle before
     the link ends the command by itself, when time is up or the step is cancelled: another user's processes take
-    another user's rights.
+    another user's rights. The time counts from the command's start, not from the begin of connecting.
     """
     out, err = Output("stdout", report, through), Output("stderr", report)
     handles: list[str] = []
 
+    begun = asyncio.Event()
+
     async def started(handle: str) -> None:
         handles.append(handle)
         await report.handle(handle)
+        begun.set()
 
     work = asyncio.create_task(link.stream(line, stdout=out, stderr=err, input=input, started=started))
     timed_out = False
+    starting = asyncio.ensure_future(begun.wait())
     try:
+        await asyncio.wait({work, starting}, return_when=asyncio.FIRST_COMPLETED)
         done, _ = await asyncio.wait({work}, timeout=timeout)
         timed_out = not done
     finally:
+        starting.cancel()
         if not work.done():
             await _end(work, handles, end)
     out(b"", final=True)

@@ -68,7 +68,7 @@ async def test_its_time_is_up(bench: Bench) -> None:
     (result,) = await run_plan(plan, report)
     assert (result.exit_code, result.data["stdout"]) == (TIMED_OUT, "early\n")
     assert "0.4 s" in result.message
-    assert group_is_empty(int(report.handles[0]))
+    await eventually(lambda: group_is_empty(int(report.handles[0])))
 
 
 async def test_cancelling_leaves_no_process(bench: Bench) -> None:
@@ -79,7 +79,7 @@ async def test_cancelling_leaves_no_process(bench: Bench) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert group_is_empty(int(report.handles[0]))
+    await eventually(lambda: group_is_empty(int(report.handles[0])))
 
 
 async def test_a_handle_that_cannot_be_witnessed_ends_what_was_started(bench: Bench, home: Path) -> None:
@@ -87,7 +87,7 @@ async def test_a_handle_that_cannot_be_witnessed_ends_what_was_started(bench: Be
     with pytest.raises(OSError, match="full"):
         await plan.steps[0].run(RecordingReport(handle_error=OSError("disk full")))
     if (home / "pid").exists() and (text := (home / "pid").read_text()):
-        assert group_is_empty(int(text))
+        await eventually(lambda: group_is_empty(int(text)))
 
 
 @pytest.mark.parametrize(("command", "timeout"), [((), None), ((" ",), None), (("a\0b",), None), (("true",), 0.0)])
@@ -174,7 +174,7 @@ async def test_a_cancelled_sudo_is_ended_as_root(bench: Bench) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert "kill -TERM" in (bench.programs / "sudo.log").read_text()
-    assert group_is_empty(int(report.text())), "a session of its own is ended as well"
+    await eventually(lambda: group_is_empty(int(report.text())), what="a session of its own is ended as well")
 
 
 async def test_the_shell_gets_the_terminal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,14 +72,14 @@ async def test_a_timeout_ends_the_whole_group(link: LocalLink, tmp_path: Path) -
     pids = tmp_path / "pids"
     with pytest.raises(TimedOut, match=r"0\.3 s"):
         await link.run(f"sleep 60 & echo $$ > {pids}; wait", timeout=0.3)
-    assert group_is_empty(int(pids.read_text()))
+    await eventually(lambda: group_is_empty(int(pids.read_text())))
 
 
 async def test_a_command_that_ignores_sigterm_is_killed(link: LocalLink, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     with pytest.raises(TimedOut):
         await link.run(f"trap '' TERM; echo $$ > {pids}; while :; do sleep 1; done", timeout=0.3)
-    assert group_is_empty(int(pids.read_text()))
+    await eventually(lambda: group_is_empty(int(pids.read_text())))
 
 
 async def test_stream_tells_the_group_before_any_output(link: LocalLink) -> None:
@@ -113,7 +113,7 @@ async def test_a_cancelled_stream_leaves_no_process(link: LocalLink) -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert group_is_empty(int(b"".join(got)))
+    await eventually(lambda: group_is_empty(int(b"".join(got))))
 
 
 async def test_a_failing_started_ends_what_was_started(link: LocalLink) -> None:
@@ -125,7 +125,7 @@ async def test_a_failing_started_ends_what_was_started(link: LocalLink) -> None:
 
     with pytest.raises(OSError, match="no room"):
         await link.stream("sleep 300", stdout=lambda _: None, started=started)
-    assert group_is_empty(handles[0])
+    await eventually(lambda: group_is_empty(handles[0]))
 
 
 async def test_a_channel_answers_and_ends_with_its_input(link: LocalLink) -> None:
@@ -211,3 +211,12 @@ async def test_a_failed_copy_leaves_nothing_under_the_final_name(link: LocalLink
 async def test_a_nul_byte_is_refused_in_words(link: LocalLink) -> None:
     with pytest.raises(Unreachable, match="cannot start"):
         await link.run("echo \0")
+
+
+async def test_closing_ends_what_runs(link: LocalLink) -> None:
+    got: list[bytes] = []
+    task = asyncio.create_task(link.stream("echo $$; sleep 300", stdout=got.append))
+    await eventually(lambda: got)
+    await link.close()
+    assert await asyncio.wait_for(task, 5) == 143
+    await eventually(lambda: group_is_empty(int(b"".join(got))))

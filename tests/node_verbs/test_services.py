@@ -187,9 +187,19 @@ async def test_following_ends_when_nobody_reads_on(journald: Bench, home: Path) 
         assert await anext(lines) == "-- Boot 1 --"
         await anext(lines)
         await eventually((home / "pid").exists)
-    assert group_is_empty(int((home / "pid").read_text()))
+    await eventually(lambda: group_is_empty(int((home / "pid").read_text())))
     with pytest.raises(StopAsyncIteration):
         await anext(stream.lines)
+
+
+async def test_a_reader_that_is_cancelled_ends_the_command(journald: Bench, home: Path) -> None:
+    stream = await journald.verbs.journal(journald.here, follow=True)
+    task = asyncio.create_task(read(stream))
+    await eventually(lambda: (home / "pid").exists() and (home / "pid").read_text())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await eventually(lambda: group_is_empty(int((home / "pid").read_text())))
 
 
 async def test_a_stream_nobody_read_starts_nothing(journald: Bench, home: Path) -> None:
