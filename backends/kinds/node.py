@@ -334,7 +334,11 @@ class NodeVerbs:
         sudo: Annotated[bool, Help("run as root")] = False,
         timeout: Annotated[float | None, Help("seconds after which it is ended")] = None,
     ) -> Plan:
-        """Run a command and show what it says."""
+        """Run a command and show what it says.
+
+        One word behind -- is a shell command line, as ssh takes it: -- 'df -h | tail -1'. Several words are a program
+        and its arguments and reach it as they are: -- grep -r 'a b' /etc.
+        """
         raise Unsupported
 
     @verb(key="s", risk=Risk.SAFE)
@@ -398,7 +402,11 @@ class NodeVerbs:
         target: Node,
         spec: Annotated[str, Help("[LISTEN:]HOST:PORT as seen from the node", "8080:localhost:80")],
     ) -> Plan:
-        """Forward a port of this machine to one the node can reach."""
+        """Forward a port of this machine to one the node can reach.
+
+        [[ADDRESS:]LISTEN:]HOST:PORT, IPv6 addresses in brackets. In the console it stays open until it is closed or the
+        console ends; on the command line until it is interrupted.
+        """
         raise Unsupported
 
     @view(key="f")
@@ -419,7 +427,11 @@ class NodeVerbs:
         *,
         to: Annotated[str, Help("where on the node; a folder ends in /")] = "./",
     ) -> Plan:
-        """Copy a file or folder to the node."""
+        """Copy a file or folder to the node.
+
+        Where --to ends in / or is a folder there, it lands in it under its own name; anything else is the new name.
+        Paths are relative to the home folder there. A folder is merged into one of the same name.
+        """
         raise Unsupported
 
     @verb(key="<", risk=Risk.SAFE)
@@ -430,7 +442,11 @@ class NodeVerbs:
         *,
         to: Annotated[Path, Help("where here; several nodes each get a folder of their own")] = Path(),
     ) -> Plan:
-        """Copy a file or folder from the node."""
+        """Copy a file or folder from the node.
+
+        Where --to is a folder, it lands in TO/NODE/NAME, whether one node is asked or many; anything else is the exact
+        new name. What would be overwritten here is asked about first.
+        """
         raise Unsupported
 
     @verb(key="m", risk=Risk.SAFE)
