@@ -13,10 +13,10 @@ import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
 from app.column import clean
-from app.errors import Denied, HostKeyError, TimedOut, UnknownHostKey, Unreachable
+from app.errors import Denied, HostKeyError, UnknownHostKey, Unreachable
 from app.inventory.ssh_config import Resolved
 from backends.ssh import hostkeys
-from backends.ssh.dial import Dialled, Dropped, dial
+from backends.ssh.dial import Dialled, Dropped, dial, silence
 from backends.ssh.herd import Herd, Turn
 from backends.ssh.keys import Keyring, Offer
 from backends.ssh.prompts import Secrets
@@ -225,8 +225,8 @@ class Hop:
 async def connect(hop: Resolved, via: Hop | None, node: str, means: Means, lost: Lost) -> Hop:
     """Reach one hop, directly or through the one before it, and log in.
 
-    ``connect_timeout`` bounds the TCP connection, and then greeting, key exchange and login together; waiting for a
-    turn and for a person do not count. A server that hangs up before its greeting is tried again a few times.
+    ``connect_timeout`` bounds TCP, greeting, key exchange and login together; waiting for a turn and for a person do
+    not count. A server that hangs up before its greeting is tried again a few times.
     Raises Unreachable, TimedOut, Denied, or what known_hosts has against the host's key.
     """
     certificates = True
@@ -248,14 +248,17 @@ class _PlainKey(Exception):
 
 
 async def _once(hop: Resolved, via: Hop | None, node: str, means: Means, lost: Lost, certificates: bool) -> Hop:
+    loop = asyncio.get_running_loop()
     known = await asyncio.to_thread(hostkeys.read, hop.known_hosts)
     offer = await means.keys.offer(hop)
     attempt = _Attempt(hop, node, means, offer, known)
+    begun = loop.time()
     dialled = None if via is not None else await _closing(offer, dial(hop, hop.connect_timeout))
+    left = max(0.1, hop.connect_timeout - (loop.time() - begun))
     try:
         attempt.turn = await means.herd.turn(hop.address)
         try:
-            conn = await _login(attempt, via, dialled, certificates)
+            conn = await _login(attempt, via, dialled, certificates, left)
         finally:
             attempt.turn.end()
     except BaseException:
@@ -288,7 +291,7 @@ def _algorithms(hop: Resolved, known: hostkeys.KnownHosts, certificates: bool) -
 
 
 async def _login(
-    attempt: _Attempt, via: Hop | None, dialled: Dialled | None, certificates: bool
+    attempt: _Attempt, via: Hop | None, dialled: Dialled | None, certificates: bool, seconds: float
 ) -> asyncssh.SSHClientConnection:
     hop = attempt.hop
     # Nothing is left for asyncssh to look up: no configuration, no agent, no known_hosts, no default keys.
@@ -320,15 +323,14 @@ async def _login(
     elif via is not None:
         options["tunnel"] = via.conn
     try:
-        async with asyncio.timeout(hop.connect_timeout) as clock:
+        async with asyncio.timeout(seconds) as clock:
             attempt.clock = clock
             conn = await asyncssh.connect(hop.host, hop.port, **options)  # pyright: ignore[reportArgumentType]
             clock.reschedule(None)
             return conn
     except TimeoutError:
-        words = "no login" if attempt.greeted else "it accepted the connection and then said nothing"
-        raise TimedOut(
-            f"{words} within {hop.connect_timeout:g} s", where=hop.address, todo="is it an SSH server, and well?"
+        raise silence(
+            hop, "no login" if attempt.greeted else "it accepted the connection and then said nothing"
         ) from None
     except (OSError, asyncssh.Error, ValueError) as error:
         raise _translated(error, attempt, via, dialled) from None
@@ -344,6 +346,12 @@ def _translated(error: Exception, attempt: _Attempt, via: Hop | None, dialled: D
     match error:
         case asyncssh.PermissionDenied():
             return attempt.denied()
+        case asyncssh.DisconnectError() if "authentication failures" in reason.lower():
+            return Denied(
+                f"too many keys were refused; tried {', '.join(attempt.tried)}",
+                where=hop.address,
+                todo="name the right one: identity in hosts.yaml, or IdentitiesOnly in ssh_config",
+            )
         case asyncssh.ChannelOpenError() if via is not None:
             if error.code == FORBIDDEN:
                 return Denied(
@@ -358,12 +366,6 @@ def _translated(error: Exception, attempt: _Attempt, via: Hop | None, dialled: D
             return Unreachable(f"no encryption in common with the server: {reason}", where=hop.address)
         case asyncssh.ProtocolNotSupported() | asyncssh.ProtocolError():
             return Unreachable(f"what answers there is no SSH server we understand: {reason}", where=hop.address)
-        case asyncssh.DisconnectError() if "authentication failures" in reason.lower():
-            return Denied(
-                f"too many keys were refused; tried {', '.join(attempt.tried)}",
-                where=hop.address,
-                todo="name the right one: identity in hosts.yaml, or IdentitiesOnly in ssh_config",
-            )
         case asyncssh.ConnectionLost() | ConnectionError() if not attempt.greeted:
             said = dialled.said() if dialled is not None else ""
             return Dropped(

@@ -70,6 +70,8 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
 
 async def dial(hop: Resolved, seconds: float) -> Dialled:
     """Open a stream to a hop within ``seconds``; raises Unreachable, TimedOut, or Dropped before a greeting."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
     try:
         async with asyncio.timeout(seconds):
             dialled = await (_command(hop.proxy_command) if hop.proxy_command else _tcp(hop))
@@ -78,7 +80,7 @@ async def dial(hop: Resolved, seconds: float) -> Dialled:
             f"no answer within {seconds:g} s", where=hop.address, todo="is it switched on and on the network?"
         ) from None
     try:
-        await _first_word(dialled, hop)
+        await _first_word(dialled, hop, deadline)
     except BaseException:
         dialled.socket.close()
         await dialled.end()
@@ -149,7 +151,14 @@ async def _command(command: str) -> Dialled:
         theirs.close()
 
 
-async def _first_word(dialled: Dialled, hop: Resolved) -> None:
+def silence(hop: Resolved, words: str) -> TimedOut:
+    """The error for a peer that took the connection and not the next step."""
+    return TimedOut(
+        f"{words} within {hop.connect_timeout:g} s", where=hop.address, todo="is it an SSH server, and well?"
+    )
+
+
+async def _first_word(dialled: Dialled, hop: Resolved, deadline: float) -> None:
     """Wait until the peer has spoken or hung up, so that those who never speak take nobody's turn."""
     loop = asyncio.get_running_loop()
     spoken: asyncio.Future[None] = loop.create_future()
@@ -160,9 +169,11 @@ async def _first_word(dialled: Dialled, hop: Resolved) -> None:
 
     loop.add_reader(dialled.socket, ready)
     try:
-        async with asyncio.timeout(_FIRST_WORD_SECONDS):
+        async with asyncio.timeout_at(min(deadline, loop.time() + _FIRST_WORD_SECONDS)):
             await spoken
     except TimeoutError:
+        if loop.time() >= deadline:
+            raise silence(hop, "it accepted the connection and then said nothing") from None
         return
     finally:
         loop.remove_reader(dialled.socket)
@@ -172,6 +183,8 @@ async def _first_word(dialled: Dialled, hop: Resolved) -> None:
         return
     except OSError:
         word = b""
+    if word.startswith(b"HTTP/"):
+        raise Unreachable("what answers there is a web server", where=hop.address, todo="check the port")
     if not word or word.startswith((b"Exceeded MaxStartups", b"Not allowed at this time")):
         said = dialled.said()
         if hop.proxy_command:

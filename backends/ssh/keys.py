@@ -7,6 +7,7 @@ import base64
 import binascii
 import contextlib
 import copy
+import importlib.util
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,6 +98,9 @@ class Keyring:
                 pairs = await asyncio.to_thread(_load, path, None)
             except asyncssh.KeyImportError as error:
                 if str(error).startswith("Passphrase"):
+                    if not _openable(path):
+                        offer.notes.append(f"{path} has a passphrase, for which bcrypt is missing here (or: ssh-add)")
+                        return []
                     offer.locked.append(path)
                     if not hop.passphrase:
                         offer.notes.append(f"{path} has a passphrase (passphrase: ask, or an agent)")
@@ -141,6 +145,11 @@ def _stamp(path: Path) -> _Stamp | None:
 def _load(path: Path, passphrase: str | None) -> list[asyncssh.SSHKeyPair]:
     """Read and decrypt; takes up to seconds where the file asks for many rounds, hence run in a thread."""
     return list(asyncssh.load_keypairs(str(path), passphrase))
+
+
+def _openable(path: Path) -> bool:
+    """Whether the means are here: OpenSSH's own format needs bcrypt, which is an extra of asyncssh."""
+    return importlib.util.find_spec("bcrypt") is not None or b"BEGIN OPENSSH" not in path.read_bytes()
 
 
 def _public(path: Path) -> bytes | None:

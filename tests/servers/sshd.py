@@ -40,10 +40,10 @@ PROGRAM = shutil.which("sshd") or next((p for p in ("/usr/sbin/sshd", "/usr/loca
 """Where sshd is, empty where it is not installed; it must be started by its absolute path."""
 
 
-def keygen(path: Path, kind: str = "ed25519", passphrase: str = "") -> Path:
-    """Make a key pair; returns the private key's path. ``kind``: ed25519, ecdsa, rsa."""
-    bits = ["-b", "2048"] if kind == "rsa" else []
-    argv = ["ssh-keygen", "-q", "-t", kind, *bits, "-N", passphrase, "-C", "test", "-f", str(path)]
+def keygen(path: Path, kind: str = "ed25519", passphrase: str = "", *, pem: bool = False) -> Path:
+    """Make a key pair; returns the private key's path. ``kind``: ed25519, ecdsa, rsa; ``pem``: not for ed25519."""
+    extra = [*(["-b", "2048"] if kind == "rsa" else []), *(["-m", "PEM"] if pem else [])]
+    argv = ["ssh-keygen", "-q", "-t", kind, *extra, "-N", passphrase, "-C", "test", "-f", str(path)]
     subprocess.run(argv, check=True, timeout=30)
     return path
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -82,7 +83,7 @@ async def test_a_stream_passes_output_on_as_it_comes(link: SshLink, tmp_path: ob
     pieces: list[bytes] = []
     task = asyncio.create_task(link.stream(f"echo one; cat {fifo}; echo two >&2; exit 5", stdout=pieces.append))
     await eventually(lambda: b"".join(pieces) == b"one\n", what="the first line before the end")
-    await asyncio.to_thread(lambda: open(fifo, "w").close())
+    await asyncio.to_thread(Path(fifo).write_bytes, b"")
     assert await task == 5
     assert b"".join(pieces) == b"one\ntwo\n"
 
