@@ -35,7 +35,7 @@ async def echo(host: str, timeout: float) -> float:
     try:
         async with asyncio.timeout(timeout):
             family, address = await _resolved(host)
-            opened = _socket(family)
+            opened = datagram_socket(family)
             if opened is None:
                 return await _by_program(address, host)
             with opened:
@@ -53,7 +53,7 @@ async def _resolved(host: str) -> tuple[socket.AddressFamily, str]:
     return family, str(address[0])
 
 
-def _socket(family: socket.AddressFamily) -> socket.socket | None:
+def datagram_socket(family: socket.AddressFamily) -> socket.socket | None:
     """A datagram socket for echoes, or ``None`` where the kernel refuses one to us."""
     protocol = socket.IPPROTO_ICMPV6 if family == socket.AF_INET6 else socket.IPPROTO_ICMP
     try:

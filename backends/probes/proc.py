@@ -6,6 +6,7 @@ Formats: proc(5). These parsers run for every host at every tick, so they split 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from app.errors import BadAnswer
 from app.link import Probe, Tier
@@ -219,7 +220,7 @@ def is_whole(name: bytes, last: bytes) -> bool:
     return not (rest[1:] if rest.startswith(b"p") else rest).isdigit()
 
 
-FAST: tuple[Probe[object], ...] = (
+FAST: tuple[Probe[Any], ...] = (
     Probe("uptime", Tier.FAST, parse_uptime, ("/proc/uptime",)),
     Probe("cpu", Tier.FAST, parse_cpu, ("/proc/stat",)),
     Probe("memory", Tier.FAST, parse_memory, ("/proc/meminfo",)),
