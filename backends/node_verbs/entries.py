@@ -15,6 +15,9 @@ from app.fleet import Ref
 from app.plan import Plan, Report, Result, Step
 from backends.kinds.node import Node, NodeVerbs
 
+_NOBODY = Ref("node", "")
+"""Whom a step acts on whose target is not there yet."""
+
 Edit = Callable[[Path], object]
 """Changes the file at a path."""
 
@@ -49,7 +52,7 @@ class EntryVerbs(NodeVerbs):
 
             add_node(path, name, values)
 
-        return await self._plan(Ref("node", name), edit, f"{name} is added", undo=f"quarterdeck node remove {name}")
+        return await self._plan(_NOBODY, edit, f"{name} is added", undo=f"quarterdeck node remove {name}")
 
     async def remove(self, target: Node) -> Plan:
         """Take a node out of hosts.yaml; nothing on the machine changes."""

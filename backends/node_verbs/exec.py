@@ -18,7 +18,7 @@ tree() { for c in $(list | awk -v p="$1" '$2 == p { print $1 }'); do echo "$c"; 
 all="$(tree @) @"
 kill -TERM $all 2>/dev/null
 n=0
-while [ $n -lt 3 ] && kill -0 $all 2>/dev/null; do n=$((n + 1)); sleep 1; done
+while [ $n -lt 20 ] && kill -0 $all 2>/dev/null; do n=$((n + 1)); sleep 0.1 2>/dev/null || sleep 1; done
 kill -KILL $all 2>/dev/null
 :"""
 """Ends a process and all its descendants; ``@`` stands for its id. For root's processes behind a sudo of ours."""
@@ -57,7 +57,7 @@ class ExecVerbs(Privileged):
         async def end(handle: str) -> None:
             if handle.isdecimal() and int(handle) > 1:
                 line = privilege.shell(END_TREE.replace("@", handle))
-                await self.link_of(node).run(line, input=password, timeout=10.0)
+                await self.link_of(node).run(line, input=password, timeout=30.0)
 
         return end
 
