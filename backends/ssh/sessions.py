@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -17,6 +18,8 @@ MOST = 4
 """Session channels one host is asked for at once, whatever its MaxSessions (10 by default) would allow."""
 _NO_PLACE = {2, 4}
 """Connect failed (what sshd says) and resource shortage; RFC 4254, 5.1."""
+_SETTLE_SECONDS = 2.0
+"""How long after a channel's end the server may still count it."""
 _LARGE = 1 << 20
 """Bytes kept for a reader that is late; beyond that the command waits."""
 
@@ -48,6 +51,7 @@ class Sessions:
         self.limit = MOST
         self.seats: set[Seat] = set()
         self._waiting = 0
+        self._vacated = 0.0
         self._changed = asyncio.Event()
 
     @property
@@ -64,20 +68,27 @@ class Sessions:
         while True:
             seat = await self._sit(yields)
             others = len(self.seats) - 1
+            lately = time.monotonic() - self._vacated < _SETTLE_SECONDS
             try:
                 return seat, await start()
             except asyncssh.ChannelOpenError as error:
-                self.vacate(seat)
-                if others == 0 or error.code not in _NO_PLACE or "closed" in error.reason:
+                self._leave(seat)
+                if error.code not in _NO_PLACE or "closed" in error.reason or not (others or lately):
                     raise
-                # The server has fewer places than we took.
-                self.limit = min(self.limit, others)
             except BaseException:
-                self.vacate(seat)
+                self._leave(seat)
                 raise
+            if others:  # the server has fewer places than we took
+                self.limit = min(self.limit, others)
+            else:  # sshd has yet to notice that the last one has ended
+                await asyncio.sleep(_SETTLE_SECONDS / 40)
 
     def vacate(self, seat: Seat) -> None:
         """The channel has ended."""
+        self._vacated = time.monotonic()
+        self._leave(seat)
+
+    def _leave(self, seat: Seat) -> None:
         self.seats.discard(seat)
         self._tell()
 

@@ -166,7 +166,7 @@ async def put(shared: Shared, cost: LinkCost, local: Path, remote: str, progress
 async def _put_file(sftp: asyncssh.SFTPClient, local: Path, final: str, mode: int, counter: _Counter) -> None:
     part = _beside(final)
     try:
-        await sftp.put(str(local), part, progress_handler=counter.handler())
+        await sftp.put(str(local), part, sparse=False, progress_handler=counter.handler())
         size = (await asyncio.to_thread(local.stat)).st_size
         if (await sftp.stat(part)).size != size:
             raise BadAnswer("the copy is not as long as the file", where=clean(final))
@@ -239,7 +239,7 @@ async def _get_file(sftp: asyncssh.SFTPClient, remote: str, local: Path, mode: i
     try:
         # The name is made up here and must be new: nothing the host says can make it a link to elsewhere.
         await asyncio.to_thread(lambda: os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)))
-        await sftp.get(remote, str(part), progress_handler=counter.handler())
+        await sftp.get(remote, str(part), sparse=False, progress_handler=counter.handler())
         size = (await sftp.stat(remote)).size
         if size is not None and (await asyncio.to_thread(part.stat)).st_size != size:
             raise BadAnswer("the copy is not as long as the file", where=clean(remote))
