@@ -6,7 +6,7 @@ import shlex
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from app.errors import Missing
+from app.errors import BadAnswer, Missing
 from backends.kinds.node import Node, NodeVerbs
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ class Linked(NodeVerbs):
         if known is None or known[0] is not link:
             said = await link.run("id -u", timeout=QUICK_S)
             word = said.text.strip()
-            known = (link, int(word) if word.isdecimal() and word.isascii() else -1)
+            if not (word.isdecimal() and word.isascii()):
+                raise BadAnswer("'id -u' does not say who we are there", where=node.name)
+            known = (link, int(word))
             self._uids[node.name] = known
         return known[1] == 0
 

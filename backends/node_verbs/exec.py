@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
-from app.errors import ConfigurationError
+from app.errors import ConfigurationError, Denied
 from app.plan import Plan, Report, Result, Step
 from backends.kinds.node import Node
 from backends.node_verbs.privilege import PLAIN, Privilege, Privileged, Way
-from backends.node_verbs.running import End, perform
+from backends.node_verbs.running import End, Filter, perform
 
 _SSH_FAILED = 255
+_REJECTED = re.compile(r"^sudo: \d+ incorrect password", re.MULTILINE)
 
 END_TREE = """\
 list() { ps -A -o pid= -o ppid= 2>/dev/null || ps -o pid,ppid; }
@@ -43,13 +45,34 @@ class ExecVerbs(Privileged):
         line = privilege.shell(command[0]) if len(command) == 1 else privilege.argv(command)
 
         async def run(report: Report) -> Result:
-            password = await self.password_for(target, privilege, report)
-            end = self.ends_as_root(target, privilege, password)
-            return await perform(self.link_of(target), line, report, input=password, timeout=timeout, end=end)
+            return await self.perform_as(target, privilege, line, report, timeout=timeout)
 
         return Plan(Step(target, line, run), notes=privilege.notes)
 
-    def ends_as_root(self, node: Node, privilege: Privilege, password: bytes | None) -> End | None:
+    async def perform_as(
+        self,
+        node: Node,
+        privilege: Privilege,
+        line: str,
+        report: Report,
+        *,
+        timeout: float | None = None,
+        through: Filter | None = None,
+    ) -> Result:
+        """Run a line that ``privilege`` wrote, with the password where it takes one; see ``perform``.
+
+        Raises Denied when sudo no longer takes a password it once took.
+        """
+        password = await self.password_for(node, privilege, report)
+        end = self._ends_as_root(node, privilege, password)
+        link = self.link_of(node)
+        result = await perform(link, line, report, input=password, timeout=timeout, end=end, through=through)
+        if password is not None and result.exit_code and _REJECTED.search(str(result.data["stderr"])):
+            self.forget_password(node)
+            raise Denied("sudo no longer accepts the password", where=node.name, todo="try again")
+        return result
+
+    def _ends_as_root(self, node: Node, privilege: Privilege, password: bytes | None) -> End | None:
         """What ends a command that runs as root behind sudo; ``None`` where the link's own rights do."""
         if privilege.way is Way.PLAIN:
             return None

@@ -12,7 +12,7 @@ from backends.node_verbs.base import LISTING_S
 from backends.node_verbs.exec import ExecVerbs
 from backends.node_verbs.pending import LIST, Update, held_back, parse_apk, parse_apt, parse_dnf
 from backends.node_verbs.privilege import Privilege
-from backends.node_verbs.running import Filter, perform
+from backends.node_verbs.running import Filter
 
 APT_ENV = {"DEBIAN_FRONTEND": "noninteractive"}
 COMMANDS: dict[str, tuple[list[str], list[str]]] = {
@@ -89,12 +89,8 @@ class PackageVerbs(ExecVerbs):
         undo: str = "",
     ) -> Step:
         async def run(report: Report) -> Result:
-            password = await self.password_for(target, privilege, report)
-            end = self.ends_as_root(target, privilege, password)
             through = apt_progress(report) if "APT::Status-Fd=1" in line else None
-            return await perform(
-                self.link_of(target), line, report, input=password, timeout=_UPGRADE_S, end=end, through=through
-            )
+            return await self.perform_as(target, privilege, line, report, timeout=_UPGRADE_S, through=through)
 
         return Step(target, line, run, name=name, after=after, lane=lane, undo=undo)
 

@@ -6,14 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from app.errors import ConfigurationError, QuarterdeckError, Unreachable, Unsupported
+from app.errors import ConfigurationError, Denied, QuarterdeckError, Unreachable, Unsupported
 from app.plan import Plan, Report, Result, Step
 from backends.kinds.node import Node
 from backends.node_verbs.base import QUICK_S, tail
 from backends.node_verbs.behind import cut_off
 from backends.node_verbs.exec import ExecVerbs
 from backends.node_verbs.privilege import Privilege
-from backends.node_verbs.running import perform
 
 BOOT = "cat /proc/sys/kernel/random/boot_id 2>/dev/null || sysctl -n kern.boottime 2>/dev/null"
 """Prints what differs from one start of the machine to the next."""
@@ -90,9 +89,12 @@ class PowerVerbs(ExecVerbs):
 
     async def _send(self, node: Node, privilege: Privilege, line: str, report: Report) -> Result:
         """Give the command; a connection that ends meanwhile is what was wanted."""
-        password = await self.password_for(node, privilege, report)
+        await self.link_of(node).open()  # a node that was gone before is no success
+        await self.password_for(node, privilege, report)
         try:
-            return await perform(self.link_of(node), line, report, input=password, timeout=60.0)
+            return await self.perform_as(node, privilege, line, report, timeout=60.0)
+        except Denied:
+            raise
         except Unreachable:
             return Result(0, "the connection ended")
 

@@ -28,7 +28,6 @@ from backends.node_verbs.proc import (
     parse_stats,
     with_rates,
 )
-from backends.node_verbs.running import perform
 
 _APART_S = 0.5
 """Between the two looks of a first call."""
@@ -101,11 +100,10 @@ class ProcessVerbs(ExecVerbs):
         same = started is None or seen is None or seen == started
 
         async def run(report: Report) -> Result:
-            password = await self.password_for(target, privilege, report)
             again, _ = await self._identity(target, pid)
             if again != seen:
                 raise Missing(f"process {pid} has ended meanwhile; its id belongs to another one", where=target.name)
-            return await perform(self.link_of(target), line, report, input=password, timeout=QUICK_S)
+            return await self.perform_as(target, privilege, line, report, timeout=QUICK_S)
 
         what = f"process {pid} is still the one that was chosen"
         return Plan(

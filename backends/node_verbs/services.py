@@ -15,7 +15,6 @@ from app.verb import RowAction, Rows
 from backends.kinds.node import Node
 from backends.node_verbs.base import QUICK_S, tail
 from backends.node_verbs.exec import ExecVerbs
-from backends.node_verbs.running import perform
 
 Action = Literal["start", "stop", "restart", "reload", "enable", "disable"]
 
@@ -114,8 +113,7 @@ class ServiceVerbs(ExecVerbs):
         line = privilege.argv(["systemctl", action, "--", unit])
 
         async def run(report: Report) -> Result:
-            password = await self.password_for(target, privilege, report)
-            return await perform(self.link_of(target), line, report, input=password, timeout=_JOB_S)
+            return await self.perform_as(target, privilege, line, report, timeout=_JOB_S)
 
         load = known.get("LoadState", "unknown")
         now = f"{known.get('ActiveState', 'unknown')} ({known.get('SubState', 'unknown')})"

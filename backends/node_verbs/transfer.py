@@ -51,7 +51,7 @@ class TransferVerbs(Linked):
         local = await asyncio.to_thread(_measure, source)
         if not local.there:
             raise Missing("no such file or folder here", where=str(source))
-        name = source.resolve().name
+        name = source.name if source.name not in ("", "..") else source.resolve().name
         wanted = remote_path(to)
         bare = wanted.rstrip("/") or wanted[:1]
         asked = (bare, posixpath.join(bare, name), posixpath.dirname(bare) or ".")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
-from app.errors import RevokedHostKey, Unsupported
+from app.errors import RevokedHostKey, TimedOut, Unsupported
 from app.plan import Plan, Report, Result, Risk, Step
 from backends.kinds.node import Node
 from backends.node_verbs.base import Linked
@@ -38,8 +38,11 @@ class TrustVerb(Linked):
         link = self.link_of(target)
         if not hasattr(link, "scan_host_keys"):
             raise Unsupported("the node is not reached over SSH, so it has no host key", where=target.name)
-        async with asyncio.timeout(_SCAN_S):
-            scans = await cast("Scanning", link).scan_host_keys()
+        try:
+            async with asyncio.timeout(_SCAN_S):
+                scans = await cast("Scanning", link).scan_host_keys()
+        except TimeoutError:
+            raise TimedOut(f"no host key within {_SCAN_S:g} s", where=target.name) from None
         return trust_plan(target, scans[-1])
 
 

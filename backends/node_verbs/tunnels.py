@@ -10,7 +10,7 @@ from functools import cached_property
 
 from app import column
 from app.column import Cell, Column, Token
-from app.errors import ConfigurationError, Missing
+from app.errors import ConfigurationError, Missing, TimedOut
 from app.link import Forward
 from app.plan import Plan, Report, Result, Step
 from app.verb import RowAction, Rows
@@ -149,9 +149,12 @@ class TunnelVerbs(Linked):
 
     async def _open(self, node: Node, wanted: Spec) -> Tunnel:
         link = self.link_of(node)
-        async with asyncio.timeout(_OPEN_S):
-            await link.open()
-            forward = await link.forward(wanted.listen_host, wanted.listen_port, wanted.host, wanted.port)
+        await link.open()
+        try:
+            async with asyncio.timeout(_OPEN_S):
+                forward = await link.forward(wanted.listen_host, wanted.listen_port, wanted.host, wanted.port)
+        except TimeoutError:
+            raise TimedOut(f"the tunnel was not open within {_OPEN_S:g} s", where=node.name) from None
         real = Spec(wanted.listen_host, forward.port, wanted.host, wanted.port)
         tunnel = Tunnel(node.name, real, time.monotonic(), forward)
         self._tunnels[node.name, forward.port] = tunnel

@@ -149,6 +149,18 @@ async def test_a_wrong_password_is_denied_and_asked_again_next_time(bench: Bench
     assert (await run_plan(plan, report))[0].exit_code == 0
 
 
+async def test_a_password_that_was_changed_there_is_asked_anew(bench: Bench) -> None:
+    bench.ordinary_user(Sudo.ASK, SECRET)
+    plan = await bench.verbs.exec_(bench.here, "true", sudo=True)
+    report = RecordingReport(secrets=[SECRET, "new one"])
+    await run_plan(plan, report)
+    (bench.programs / "password").write_text("new one")
+    with pytest.raises(Denied, match="no longer"):
+        await run_plan(plan, report)
+    assert (await run_plan(plan, report))[0].exit_code == 0
+    assert len(report.prompts) == 2
+
+
 async def test_nobody_to_ask_is_denied(bench: Bench) -> None:
     bench.ordinary_user(Sudo.ASK, SECRET)
     plan = await bench.verbs.exec_(bench.here, "true", sudo=True)

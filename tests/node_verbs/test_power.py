@@ -174,6 +174,19 @@ async def test_a_connection_that_breaks_is_what_was_wanted(remote: Bench, sshd: 
     assert result.message.startswith("it stopped answering after ")
 
 
+@pytest.mark.real("sshd")
+async def test_a_node_that_was_gone_before_is_no_success(remote: Bench, sshd: Sshd) -> None:
+    remote.program("reboot", ":")
+    remote.program("poweroff", ":")
+    sshd.restart(SetEnv=f"PATH={remote.programs}:/usr/bin:/bin")
+    plans = [await remote.verbs.reboot(remote.here), await remote.verbs.shutdown(remote.here)]
+    sshd.kill()
+    await eventually(lambda: remote.verbs.link_of(remote.here).address is None)
+    for plan in plans:
+        with pytest.raises(Unreachable):
+            await run_plan(plan)
+
+
 class Devices(PingNodeVerbs):
     """Only what a device without a login has."""
 
