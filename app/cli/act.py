@@ -12,7 +12,7 @@ from app.cli.fold import ending, fold, fold_lines
 from app.cli.front import CommandLine
 from app.cli.live import Live
 from app.cli.options import Options
-from app.cli.output import complain, painted, print_json, print_lines, remark, terminal_width
+from app.cli.output import complain, hush, painted, print_json, print_lines, remark, terminal_width
 from app.cli.running import interrupts, run
 from app.cli.targets import choose, wanted
 from app.column import MOOD_TOKENS, Token, clean
@@ -89,7 +89,7 @@ async def _perform(
     deck: Deck, options: Options, kind: AnyKind, verb: Verb, words: Sequence[str], arguments: dict[str, Any]
 ) -> int:
     front = deck.front = CommandLine(options)
-    deck.feed.configure(deck.inventory, wanted(kind, deck.inventory, words, options.on))
+    deck.feed.configure(deck.inventory, wanted(kind, deck.inventory, words, options.on), stagger=0)
     await deck.feed.first(patience(deck), rows_only=True)
     targets = choose(deck, kind, words, options.on, acting=True) if verb.takes_target else []
     for param in verb.params:
@@ -126,7 +126,10 @@ async def _perform(
         outcomes, code = (begun[0].outcomes if begun else ()), exits.INTERRUPTED
     if live is not None:
         live.end()
-    report(outcomes, options, live)
+    try:
+        report(outcomes, options, live)
+    except BrokenPipeError:  # what was done is done, and its code is still worth knowing
+        hush()
     if options.trace:
         remark(f"trace: {order.trace}")
     return code

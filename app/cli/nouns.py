@@ -165,7 +165,7 @@ class VerbCommand(_KindCommand):
     def run(self, context: click.Context, options: Options, **values: Any) -> int:
         """Tell targets from arguments, then act or look."""
         words: Sequence[str] = values.pop("words")
-        targets, arguments = divide(self.verb, self.arguments, words, context)
+        targets, arguments = divide(self.verb, self.arguments, words, context, limited=bool(options.on))
         by_name = {param.name: param for param in self.verb.params}
         for name, value in values.items():
             if value is not None and not (by_name[name].many and not value):
@@ -200,15 +200,16 @@ def no_tail(context: click.Context, options: Options) -> None:
 
 
 def divide(
-    verb: Verb, arguments: Sequence[Param], words: Sequence[str], context: click.Context
+    verb: Verb, arguments: Sequence[Param], words: Sequence[str], context: click.Context, *, limited: bool = False
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Targets first, then the declared arguments from the right: ``node signal pi hp 4711``.
 
     Arguments with a default may be left out from the right. An argument that takes many words takes all there are; the
-    target is then the first word alone.
+    target is then the first word alone. Where ``--on`` has ``limited`` the targets, none need to be named.
     """
     required = sum(param.required for param in arguments)
-    spare = len(words) - (1 if verb.takes_target else 0)
+    named = verb.takes_target and not (limited and len(words) <= required)
+    spare = len(words) - (1 if named else 0)
     many = bool(arguments) and arguments[-1].many
     taken = max(0, spare) if many else min(len(arguments), max(spare, 0))
     if taken < required:
@@ -257,15 +258,9 @@ def _option(verb: Verb, param: Param) -> click.Option:
     if param.shape is Shape.FLAG:
         both = f"{param.option}/--no-{param.option[2:]}" if param.default else param.option
         return click.Option([both, param.name], is_flag=True, help=told, default=None)
-    required = param.required and not param.secret
-    return click.Option(
-        [param.option, param.name],
-        type=_click_type(param),
-        multiple=param.many,
-        required=required,
-        help=told,
-        default=None,
-    )
+    # An explicit default, even None, would count as a value where one is required.
+    presence: dict[str, Any] = {"required": True} if param.required and not param.secret else {"default": None}
+    return click.Option([param.option, param.name], type=_click_type(param), multiple=param.many, help=told, **presence)
 
 
 def _metavar(verb: Verb, arguments: Sequence[Param]) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import shutil
 import sys
 import unicodedata
@@ -31,6 +33,12 @@ def complain(words: str) -> None:
     for line in words.splitlines() or [""]:
         sys.stderr.write(f"quarterdeck: {clean(line)}\n")
     sys.stderr.flush()
+
+
+def hush() -> None:
+    """Whoever read stdout has gone: what is left to write goes nowhere, and nothing complains at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def remark(words: str) -> None:

@@ -81,6 +81,16 @@ class Root(ListsGlobals, click.Group):
             unknown(ctx, "there is no noun", args[0], self.list_commands(ctx))
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a reader of stdout that has gone is no fault of what was read."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            from app.cli.output import hush
+
+            hush()
+            return 0
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the nouns without importing any of them."""
         nouns = [(noun, registry.about(noun, self.parts)) for noun in registry.nouns(self.parts)]
@@ -149,9 +159,6 @@ def call(words: Sequence[str], parts: Sequence[Part] = PARTS) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("quarterdeck: interrupted", err=True)
         return 130
-    except BrokenPipeError:
-        _hush()
-        return 0
     except QuarterdeckError as error:
         from app.cli.exits import of_error
         from app.cli.output import complain
@@ -194,12 +201,6 @@ def _defect(error: Exception) -> int:
     return 1
 
 
-def _hush() -> None:
-    """Whoever read stdout has gone: what is left to write goes nowhere, and without a complaint at exit."""
-    with contextlib.suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def run(words: Sequence[str]) -> NoReturn:
     """Run one command line and end the process with its exit code."""
     for stream in (sys.stdout, sys.stderr):
@@ -210,7 +211,9 @@ def run(words: Sequence[str]) -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        _hush()
+        from app.cli.output import hush
+
+        hush()
     if any(thread is not threading.current_thread() and not thread.daemon for thread in threading.enumerate()):
         # A lookup or a dead file server may hold a thread for minutes; leaving must not wait for it.
         with contextlib.suppress(OSError, ValueError):

@@ -72,7 +72,8 @@ def _check(
         silent = _silent(deck, term)
         if silent:
             raise Missing(f"no {kind.noun} '{clean(term.text)}' is known of", where=silent)
-        if on is not None and kind.by_source and term.text in deck.inventory.nodes:
+        source = term.text.partition("/")[0]
+        if on is not None and source in deck.inventory.nodes and not _asked(deck, source):
             raise ConfigurationError(f"'{_written(term)}' is outside of --on {clean(on)}")
         if term.glob:
             raise ConfigurationError(f"no {kind.noun} matches '{_written(term)}'{_near(deck, kind, term, known)}")
@@ -105,6 +106,10 @@ def _near(deck: Deck, kind: AnyKind, term: Term, known: Iterable[Resource]) -> s
     if not valid:
         return f" (no {'tag' if term.tag else kind.noun} is known)"
     return f" (there are: {clean(', '.join(valid[:MANY]))}{' …' if len(valid) > MANY else ''})"
+
+
+def _asked(deck: Deck, source: str) -> bool:
+    return any(one.name == source for one in deck.feed.sources())
 
 
 def _tags_of(deck: Deck, one: Resource | NodeEntry) -> frozenset[str]:
