@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.errors import ConfigurationError
+from app.inventory import ssh_alike
 from app.inventory.model import SshDefaults, SshEntry
 
 ENTRY = "node entry"
@@ -359,14 +360,68 @@ async def _ask(asked: tuple[str, ...], alias: str, config: Path | None, port: in
     held = _cache.get(key)
     if held and time.monotonic() - held[0] < _CACHE_SECONDS and _stamps(held[2][1]) == held[1]:
         return held[2][0]
-    answer = await asyncio.get_running_loop().run_in_executor(_processes, _run, asked, alias, config, port)
-    _cache[key] = (time.monotonic(), _stamps(answer[1]), answer)
-    return answer[0]
+    while True:
+        scope = _scope(config, port)
+        group = scope.patterns.group(asked, alias) if scope is not None and scope.patterns is not None else None
+        if scope is not None and group is None:  # the configuration may say of this host what it says of no other
+            return await _run_once(key)
+        if scope is not None and group in scope.answers:
+            said = scope.answers[group]
+            return ssh_alike.fitted(said, asked, alias) if said is not None else await _run_once(key)
+        # Nobody knows yet: the first one asks, the others wait for what it hears.
+        leader = _leaders.get((config, port, group))
+        if leader is None or leader.done() or leader.get_loop() is not asyncio.get_running_loop():
+            leader = _leaders[config, port, group] = asyncio.create_task(_run_once(key))
+            leader.add_done_callback(lambda done: done.cancelled() or done.exception())
+            return await asyncio.shield(leader)
+        await asyncio.wait([leader])
+        if leader.cancelled() or leader.exception() is not None:
+            return await _run_once(key)
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What is known of one configuration as it stands now."""
+
+    read_at: float
+    stamps: tuple[object, ...]
+    files: tuple[str, ...]
+    patterns: ssh_alike.Patterns | None
+    answers: dict[ssh_alike.Group | None, dict[str, list[str]] | None] = field(
+        default_factory=dict[ssh_alike.Group | None, dict[str, list[str]] | None]
+    )
+    """By group; ``None`` where each of its hosts must be asked about."""
+
+
+_scopes: dict[tuple[Path | None, int], _Scope] = {}
+_leaders: dict[tuple[Path | None, int, ssh_alike.Group | None], asyncio.Task[dict[str, list[str]]]] = {}
+
+
+def _scope(config: Path | None, port: int) -> _Scope | None:
+    known = _scopes.get((config, port))
+    fresh = known is not None and time.monotonic() - known.read_at < _CACHE_SECONDS
+    return known if known is not None and fresh and _stamps(known.files) == known.stamps else None
+
+
+async def _run_once(key: _Key) -> dict[str, list[str]]:
+    """Ask ssh itself, and remember the answer for this host and for those like it."""
+    asked, alias, config, port = key
+    said, files = await asyncio.get_running_loop().run_in_executor(_processes, _run, *key)
+    stamps = _stamps(files)
+    _cache[key] = (time.monotonic(), stamps, (said, files))
+    scope = _scope(config, port)
+    if scope is None or scope.files != files:
+        scope = _scopes[config, port] = _Scope(time.monotonic(), stamps, files, ssh_alike.patterns(files))
+    group = scope.patterns.group(asked, alias) if scope.patterns is not None else None
+    if scope.patterns is not None and group is not None:
+        scope.answers[group] = said if scope.patterns.serves_others(said, asked, alias) else None
+    return said
 
 
 def forget() -> None:
     """Forget every answer, as after a change that no file's time would show."""
     _cache.clear()
+    _scopes.clear()
 
 
 def _stamps(files: tuple[str, ...]) -> tuple[object, ...]:
