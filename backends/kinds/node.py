@@ -230,7 +230,7 @@ def _net(node: Node) -> Cell:
     down, up = node.net_rx_bytes_per_s, node.net_tx_bytes_per_s
     if down is None or up is None:
         return Cell(column.UNKNOWN_TEXT, Token.MUTED)
-    return Cell(f"↓{column.size_text(down):>5} ↑{column.size_text(up):>5}", Token.TEXT, down + up)
+    return Cell(f"↓{column.size_text(down):>4} ↑{column.size_text(up):>4}", Token.TEXT, down + up)
 
 
 def _gpu(node: Node) -> Cell:
@@ -251,23 +251,21 @@ def _note(node: Node) -> Cell:
 
 
 COLUMNS: tuple[Column[Node], ...] = (
-    Column("NAME", lambda n: column.text(n.name), 14, priority=0, help="configured name"),
+    Column("NAME", lambda n: column.text(n.name), 12, priority=0, help="configured name"),
     Column("STATE", _state, 9, priority=0, help="up, stale, down or unknown; ! wants a person"),
-    Column("CPU", lambda n: column.bar(n.cpu_percent, n.cpu_limits, 6), 13, priority=1, help="of all cores"),
-    Column("", lambda n: Cell(""), 12, priority=4, spark="cpu", spark_max=100, help="CPU of the last minutes"),
-    Column("MEM", lambda n: column.bar(n.mem_percent, n.mem_limits, 6), 13, priority=1, help="in use"),
-    Column("LOAD", lambda n: column.number(n.load_1, 2), 6, "right", priority=3, help="1-minute average"),
-    Column("DISK", _disk, 12, priority=2, help="the fullest file system"),
-    Column("NET", _net, 13, priority=5, help="bytes per second in and out"),
-    Column("GPU", _gpu, 8, "right", priority=5, help="the busiest one"),
-    Column("UP", lambda n: column.duration(n.uptime_s), 6, "right", priority=4, help="since the last boot"),
-    Column("NOTE", _note, 16, priority=3, flex=True, help="what is wrong with it, in words"),
+    Column("CPU", lambda n: column.bar(n.cpu_percent, n.cpu_limits, 4), 11, priority=1, help="of all cores"),
+    Column("", lambda n: Cell(""), 8, priority=4, spark="cpu", spark_max=100, help="CPU of the last minutes"),
+    Column("MEM", lambda n: column.bar(n.mem_percent, n.mem_limits, 4), 11, priority=1, help="in use"),
+    Column("LOAD", lambda n: column.number(n.load_1, 2), 5, "right", priority=3, help="1-minute average"),
+    Column("DISK", _disk, 9, priority=2, help="the fullest file system"),
+    Column("NET", _net, 11, priority=5, help="bytes per second in and out"),
+    Column("GPU", _gpu, 7, "right", priority=6, help="the busiest one"),
+    Column("UP", lambda n: column.duration(n.uptime_s), 5, "right", priority=4, help="since the last boot"),
+    Column("NOTE", _note, 12, priority=2, flex=True, help="what is wrong with it, in words"),
     Column("SWAP", lambda n: column.percent(n.swap_percent), 6, "right", priority=7, wide=True, help="in use"),
-    Column("READ", lambda n: column.rate(n.disk_read_bytes_per_s), 8, "right", priority=8, wide=True, help="disks"),
-    Column("WRITE", lambda n: column.rate(n.disk_write_bytes_per_s), 8, "right", priority=8, wide=True, help="disks"),
-    Column(
-        "UPD", lambda n: column.number(n.updates_pending), 5, "right", priority=7, wide=True, help="updates pending"
-    ),
+    Column("READ", lambda n: column.rate(n.disk_read_bytes_per_s), 7, "right", priority=8, wide=True, help="disks"),
+    Column("WRITE", lambda n: column.rate(n.disk_write_bytes_per_s), 7, "right", priority=8, wide=True, help="disks"),
+    Column("UPD", lambda n: column.number(n.updates_pending), 5, "right", priority=7, wide=True, help="updates pending"),
     Column("ADDRESS", lambda n: column.text(n.address), 22, priority=6, wide=True, help="the connection in use"),
     Column("OS", lambda n: column.text(n.os), 24, priority=8, wide=True, help="operating system"),
 )
