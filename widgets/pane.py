@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -67,9 +66,8 @@ class ContextLine(Lines):
         state, palette = self._table.state, self.palette
         muted, text = palette[Token.MUTED], palette[Token.TEXT]
         left: list[Piece] = [(f" {state.kind.plural.upper()} ", palette[Token.TITLE]), (f" {len(state.rows)}", text)]
-        moods = Counter(state.moods(row) for row in state.rows)
-        for mood in sorted(moods, key=lambda one: (one is not Mood.UP, one.rank)):
-            left += [("  ", muted), (f"{mood.glyph} {moods[mood]}", palette[MOOD_TOKENS[mood]])]
+        for mood in sorted(+state.counts, key=lambda one: (one is not Mood.UP, one.rank)):
+            left += [("  ", muted), (f"{mood.glyph} {state.counts[mood]}", palette[MOOD_TOKENS[mood]])]
         if self.complaint:
             left += [("   ", muted), (clean(self.complaint)[:width], palette[Token.WARN])]
         elif not state.filter.empty:
@@ -102,13 +100,26 @@ class KeyLine(Lines):
     def __init__(self) -> None:
         super().__init__()
         self.hints: tuple[KeyHint, ...] = ()
+        self.more: KeyHint | None = None
+        """What stands at the end where not all of them fit."""
+
+    def _fitting(self, width: int) -> tuple[KeyHint, ...]:
+        """The hints that fit whole; where some do not, room is kept for ``more``."""
+        sizes = [cell_len(key_text(hint.key)) + cell_len(hint.label) + 4 for hint in self.hints]
+        if sum(sizes) - 2 <= width or self.more is None:
+            return self.hints
+        room = width - cell_len(key_text(self.more.key)) - cell_len(self.more.label) - 2
+        count = 0
+        while count < len(sizes) and sum(sizes[: count + 1]) + 1 <= room:
+            count += 1
+        return (*self.hints[:count], self.more)
 
     def draw(self, width: int, height: int) -> list[Strip]:
         """One line; hints that do not fit whole are left out."""
         palette = self.palette
         pieces: list[Piece] = [(" ", palette[Token.MUTED])]
         used = 1
-        for hint in self.hints:
+        for hint in self._fitting(width):
             key = key_text(hint.key)
             size = cell_len(key) + 1 + cell_len(hint.label) + 3
             if used + size - 2 > width:
@@ -166,6 +177,7 @@ class Pane(Vertical):
         self.table = FleetTable(kind, history, clock=clock)
         self._context_line = ContextLine(self.table)
         self._keys = KeyLine()
+        self._keys.more = KeyHint("question_mark", "all keys")
         self._filter = FilterLine(placeholder="regex   !inverse   -f fuzzy", select_on_focus=False)
         self._filter.cursor_blink = False
         self.set_keys(hints_of(verbs))
@@ -237,6 +249,7 @@ class Pane(Vertical):
         self._filter.value = self.table.state.filter.typed
         self._filter.cursor_position = len(self._filter.value)
         self._filter.focus()
+        self.run_worker(self.table.warm_filter(), group="warm", exclusive=True)
 
     def set_filter(self, typed: str) -> bool:
         """Filter as typed; what is no filter is told above the table, and the last good one stays."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 from rich.segment import Segment
@@ -29,17 +30,20 @@ def cell_pieces(cell: Cell, width: int, align: Literal["left", "right"], palette
 
 def padded(text: str, style: Style) -> list[Piece]:
     """Fitted text whose padding is blank, so that nothing is underlined or reversed but the words."""
+    if not _shows_on_blanks(style):
+        return [(text, style)]
     words = text.rstrip(" ")
     bare = words.lstrip(" ")
     if not bare:
         return [(text, PLAIN)]
     before, after = len(words) - len(bare), len(text) - len(words)
-    pieces = [(bare, style)]
-    if before:
-        pieces.insert(0, (" " * before, PLAIN))
-    if after:
-        pieces.append((" " * after, PLAIN))
-    return pieces
+    return [(" " * before, PLAIN), (bare, style), (" " * after, PLAIN)]
+
+
+@lru_cache(256)
+def _shows_on_blanks(style: Style) -> bool:
+    """Whether a blank in this style looks like something."""
+    return bool(style.underline or style.reverse or style.strike or style.overline or style.bgcolor)
 
 
 def styled(text: str, cell: Cell, palette: Palette) -> list[Piece]:
@@ -59,7 +63,10 @@ def styled(text: str, cell: Cell, palette: Palette) -> list[Piece]:
 
 
 def strip_of(pieces: Iterable[Piece], width: int, over: Style | None = None) -> Strip:
-    """One line of exactly ``width`` cells: equal neighbours joined, padded or cut at the end, ``over`` laid on."""
+    """One line of exactly ``width`` cells: neighbours joined, padded or cut at the end, ``over`` laid on all of it.
+
+    Blanks join whatever stands before them where that does not show: each change of style costs bytes on the line.
+    """
     segments: list[Segment] = []
     joined = ""
     last: Style | None = None
@@ -68,7 +75,7 @@ def strip_of(pieces: Iterable[Piece], width: int, over: Style | None = None) -> 
         if not text:
             continue
         used += text_width(text)
-        if last is not None and (style is last or style == last):
+        if last is not None and (style is last or (text.isspace() and not _shows_on_blanks(last) and style is PLAIN)):
             joined += text
             continue
         if last is not None:

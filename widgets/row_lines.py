@@ -145,17 +145,17 @@ class RowLines:
         self, row: Resource, state: ViewState, stale: bool, sparks: Sequence[str], palette: Palette
     ) -> list[Piece]:
         grey = palette[Token.STALE]
-        cells = state.cells(row)
         spark = iter(sparks)
         pieces: list[Piece] = []
         for place, placed in enumerate(self.placed):
             column = self.kind.columns[placed.number]
-            cell = cells[placed.number]
             if place:
                 pieces.append((" " * GAP, PLAIN))
             if column.spark is not None:
                 pieces.append((next(spark), grey if stale else palette.part("spark")))
-            elif stale:
+                continue
+            cell = state.cell(row, placed.number)
+            if stale:
                 pieces += padded(fit_text(cell.text, placed.width, column.align), grey)
             elif placed.number == 0:
                 style = palette.part("name") if cell.token is Token.TEXT else palette[cell.token]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from widgets.row_lines import GUTTER, RowLines, thumb
 from widgets.row_order import AGE, STATE
 from widgets.view_state import ViewState
 
+_SLICE = 100
 WHEEL = 3
 """Rows that one notch of the wheel moves."""
 
@@ -145,6 +147,13 @@ class FleetTable(Lines, can_focus=True):
         self.state.last_key = self._clock()
         self.state.set_filter(row_filter, self._clock())
         self._rearranged()
+
+    async def warm_filter(self) -> None:
+        """Prepare for a filter while its first letter is being typed, in slices that no key notices."""
+        begin = 0
+        while self.state.warm(begin, _SLICE):
+            begin += _SLICE
+            await asyncio.sleep(0)
 
     def go_to(self, ref: Ref) -> bool:
         """Put the cursor on a row; says whether it is shown."""

@@ -6,6 +6,7 @@ every refresh, and compared by identity, so that a refresh costs what changed an
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import compress
 from operator import is_not
 from typing import Any
@@ -42,10 +43,13 @@ class ViewState:
         self.cursor_id: str | None = None
         self.last_key = -HOLD
         self.moods: RowCache[Mood] = RowCache(kind.mood)
-        self.cells: RowCache[tuple[Cell, ...]] = RowCache(self._make_cells)
+        self.counts: Counter[Mood] = Counter()
+        """How many rows are in each mood, whether shown or not."""
+        self._cells: RowCache[list[Cell | None]] = RowCache(lambda row: [None] * len(kind.columns))
         self._names = RowCache(lambda row: natural(row.name))
         self._texts = RowCache(self._make_text)
         self._keys: RowCache[SortKey] = RowCache(self._make_key)
+        self._searched = self._columns_searched()
         self._place: dict[str, int] = {}
         self._by_id: dict[str, Resource] = {}
         self._ids_by_name: list[str] = []
@@ -66,18 +70,25 @@ class ViewState:
         """Whether the sort is by a figure that changes all the time."""
         return self.sort.title not in (self.kind.columns[0].title, STATE)
 
-    def _make_cells(self, row: Any) -> tuple[Cell, ...]:
-        return tuple(column.cell(row) for column in self.kind.columns)
+    def _columns_searched(self) -> tuple[int, ...]:
+        """The columns that a filter looks at: those of the view, whether they fit the width or not."""
+        columns = enumerate(self.kind.columns)
+        return tuple(number for number, c in columns if number and c.spark is None and (self.wide or not c.wide))
+
+    def cell(self, row: Resource, number: int) -> Cell:
+        """One cell of a row by the number of its column, worked out when it is first asked for."""
+        cells = self._cells(row)
+        cell = cells[number]
+        if cell is None:
+            cell = cells[number] = self.kind.columns[number].cell(row)
+        return cell
 
     def _make_text(self, row: Any) -> str:
         """What a filter looks at: name, id, tags and the cells of the view, one per line, bounded."""
         parts = [row.name, row.id]
-        parts += [
-            cell.text
-            for column, cell in zip(self.kind.columns[1:], self.cells(row)[1:], strict=True)
-            if (self.wide or not column.wide) and column.spark is None
-        ]
-        parts += sorted(self.fleet.tags(Ref(self.kind.noun, row.id)))
+        parts += [self.cell(row, number).text for number in self._searched]
+        if row.tags or row.parent is not None:
+            parts += sorted(self.fleet.tags(Ref(self.kind.noun, row.id)))
         return "\n".join(part[:LONGEST_TEXT] for part in parts)[:LONGEST_TEXT]
 
     def _make_key(self, row: Any) -> SortKey:
@@ -88,7 +99,7 @@ class ViewState:
             reading = self.fleet.reading_of(Ref(self.kind.noun, row.id))
             return -reading.taken_at if reading else None
         number = next((n for n, column in enumerate(self.kind.columns) if column.title == title), 0)
-        return sort_key(self.cells(row)[number])
+        return sort_key(self.cell(row, number))
 
     # taking in a fleet
 
@@ -105,8 +116,10 @@ class ViewState:
             self._by_id = {row.id: row for row in rows}
             self._names_due = True
             self._forget_gone()
+            self.counts = Counter(self.moods(row) for row in rows)
             return self._arrange(now)
         for row in changed:
+            self._recount(row)
             self._names_due = self._names_due or self._by_id[row.id].name != row.name
             self._by_id[row.id] = row
             place = self._place.get(row.id)
@@ -119,11 +132,18 @@ class ViewState:
         self._order_due = self._order_due or self._keys_changed(changed)
         return self.settle(now)
 
+    def _recount(self, row: Resource) -> None:
+        """Move a changed row from its old mood's count to its new one's."""
+        old, new = self.moods.known(row), self.moods(row)
+        if old is not None and old is not new:
+            self.counts[old] -= 1
+            self.counts[new] += 1
+
     def _forget_gone(self) -> None:
         there = {row.id for row in self.rows}
         self.marks &= there
-        if len(self.cells) > len(there):
-            for cache in (self.moods, self.cells, self._names, self._texts, self._keys):
+        if len(self._names) > len(there):
+            for cache in (self.moods, self._cells, self._names, self._texts, self._keys):
                 cache.keep_only(there)
 
     def _shown_changed(self, changed: list[Resource]) -> bool:
@@ -193,7 +213,7 @@ class ViewState:
         figures = title == AGE or (
             title != STATE
             and number is not None
-            and any(isinstance(self.cells(row)[number].sort, int | float) for row in self.rows[:50])
+            and any(isinstance(self.cell(row, number).sort, int | float) for row in self.rows[:50])
         )
         return self.set_sort(SortBy(title, descending=figures), now)
 
@@ -207,6 +227,12 @@ class ViewState:
         self.filter = row_filter
         self._arrange(now)
 
+    def warm(self, begin: int, count: int) -> bool:
+        """Work out what a filter will look at for some of the rows, ahead of the first letter; ``False`` at the end."""
+        for row in self.rows[begin : begin + count]:
+            self._texts(row)
+        return begin + count < len(self.rows)
+
     def set_faults_only(self, on: bool, now: float) -> None:
         """Show only rows in trouble."""
         self.faults_only = on
@@ -215,6 +241,7 @@ class ViewState:
     def set_wide(self, on: bool) -> None:
         """Show every column; a filter then looks at those as well."""
         self.wide = on
+        self._searched = self._columns_searched()
         self._texts.clear()
 
     # the cursor and the marks

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from app.column import Cell
-from app.fleet import Fleet, Reading
+from app.fleet import Fleet, Mood, Reading
 from backends.kinds.node import KIND, Node
 from tests.widgets.demo import NOW, demo_fleet, many_nodes, node, one_reading
 from widgets.filter import parse
@@ -91,7 +91,7 @@ def test_a_volatile_sort_waits_and_a_state_does_not() -> None:
     assert names(state) == ["b", "a"]
     state.take(one_reading((replace(a, cpu_percent=20.0), b)), NOW + 1)
     assert names(state) == ["b", "a"]
-    assert state.cells(state.order[1])[2].sort == 20.0
+    assert state.cell(state.order[1], 2).sort == 20.0
     assert state.settle(NOW + HOLD + 0.1)
     assert names(state) == ["a", "b"]
     state.set_sort(SortBy("STATE"), NOW + 10)
@@ -111,17 +111,37 @@ def test_nothing_moves_under_the_cursor_just_after_a_key() -> None:
 
 def test_equal_readings_work_nothing_out() -> None:
     rows = many_nodes(50)
-    state = showing(*rows)
-    calls: list[str] = []
-    cells = state.cells
+    asked: list[str] = []
 
-    def counted(row: Node) -> tuple[Cell, ...]:
-        calls.append(row.id)
-        return cells(row)
+    def mood(row: Node) -> Mood:
+        asked.append(row.id)
+        return KIND.mood(row)
 
-    state.cells = counted  # pyright: ignore[reportAttributeAccessIssue]
+    state = ViewState(replace(KIND, mood=mood))
+    state.take(one_reading(rows), NOW)
+    assert len(asked) == 50
     assert not state.take(one_reading(rows), NOW + 2)
-    assert calls == []
+    assert state.cell(rows[0], 2) is state.cell(rows[0], 2)
+    changed = replace(rows[3], cpu_percent=1.5)
+    state.take(one_reading((*rows[:3], changed, *rows[4:])), NOW + 4)
+    assert asked[50:] == [changed.id]
+
+
+def test_counts_follow_the_moods() -> None:
+    a, b = node("a"), node("b")
+    state = showing(a, b)
+    assert +state.counts == {Mood.UP: 2}
+    state.take(one_reading((a, replace(b, state="down"))), NOW + 1)
+    assert +state.counts == {Mood.UP: 1, Mood.DOWN: 1}
+    state.take(one_reading((a,)), NOW + 2)
+    assert +state.counts == {Mood.UP: 1}
+
+
+def test_warming_up_ends() -> None:
+    state = showing(*many_nodes(25))
+    assert state.warm(0, 10)
+    assert state.warm(10, 10)
+    assert not state.warm(20, 10)
 
 
 def test_the_cursor_stays_on_its_row_and_near_its_place_when_that_goes() -> None:
@@ -221,10 +241,9 @@ def test_sorting_by_age_begins_with_the_oldest() -> None:
 def test_rows_that_are_gone_are_forgotten() -> None:
     rows = many_nodes(300)
     state = showing(*rows)
-    for row in rows:
-        state.cells(row)
+    state.set_filter(parse("x"), NOW)
     state.take(one_reading(rows[:3]), NOW + 1)
-    assert len(state.cells) <= 3
+    assert len(state.moods) <= 3
 
 
 @pytest.mark.parametrize("count", [0, 1])
