@@ -5,7 +5,6 @@ What was confirmed is what runs: the digest covers every text, target and order.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -135,6 +134,8 @@ class Plan:
     @property
     def digest(self) -> str:
         """SHA-256 over targets, texts, order and lanes: two plans with one digest do the same."""
+        import hashlib  # not at the top: help and completion come by here and hash nothing
+
         said: list[Any] = [[str(s.ref), s.text, s.name, list(s.after), s.lane] for s in self.steps]
         said.append([*self.loses, int(self.risk or 0)])
         return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
