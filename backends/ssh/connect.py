@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from backends.ssh.verify import authority_error, key_error
 
 FORBIDDEN = 1
 """SSH_OPEN_ADMINISTRATIVELY_PROHIBITED, RFC 4254, 5.1."""
+logging.getLogger("asyncssh").setLevel(logging.WARNING)  # it tells of every connection and channel otherwise
+
 _PASSWORD_TRIES = 3
 _DROPPED_TRIES = 6
 _KEEPALIVE_SECONDS = 15.0

@@ -54,16 +54,29 @@ class Line:
         return f"{self.file}:{self.number}"
 
 
-@dataclass(frozen=True, slots=True)
 class KnownHosts:
     """The known_hosts files of one host, read; ``faults`` says in words what could not be."""
 
-    lines: tuple[Line, ...] = ()
-    faults: tuple[str, ...] = ()
+    def __init__(self, lines: Sequence[Line] = (), faults: Sequence[str] = ()) -> None:
+        self.lines = tuple(lines)
+        self.faults = tuple(faults)
+        self._exact: dict[str, list[int]] = {}
+        self._patterns: list[int] = []
+        self._found: dict[str, list[Line]] = {}
+        for number, line in enumerate(self.lines):
+            if any(char in name for name in line.names for char in "*?!|"):
+                self._patterns.append(number)
+            else:
+                for name in line.names:
+                    self._exact.setdefault(name.lower(), []).append(number)
 
     def of(self, name: str) -> list[Line]:
-        """The lines that speak of a host, named as in ``Resolved.known_as``."""
-        return [line for line in self.lines if _matches(line.names, name)]
+        """The lines that speak of a host, named as in ``Resolved.known_as``, in their order."""
+        if name not in self._found:
+            matching = [number for number in self._patterns if _matches(self.lines[number].names, name)]
+            numbers = sorted({*matching, *self._exact.get(name, ())})
+            self._found[name] = [self.lines[number] for number in numbers]
+        return self._found[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +103,32 @@ def blob_type(blob: bytes) -> str:
     )
 
 
+_Stamp = tuple[object, ...]
+_read: dict[tuple[Path, ...], tuple[_Stamp, KnownHosts]] = {}
+
+
 def read(files: Sequence[Path]) -> KnownHosts:
-    """Read known_hosts files; those that are missing are empty, lines that are broken are skipped and reported."""
+    """Read known_hosts files; those that are missing are empty, lines that are broken are skipped and reported.
+
+    Files that did not change since are not read again: hundreds of hosts share them.
+    """
+    key = tuple(files)
+    stamp = tuple(_stamp(file) for file in key)
+    held = _read.get(key)
+    if held is None or held[0] != stamp:
+        held = _read[key] = (stamp, _parse(key))
+    return held[1]
+
+
+def _stamp(file: Path) -> _Stamp:
+    try:
+        stat = file.stat()
+    except OSError as error:
+        return (error.errno,)
+    return stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, stat.st_ino
+
+
+def _parse(files: Sequence[Path]) -> KnownHosts:
     lines: list[Line] = []
     faults: list[str] = []
     for file in files:
@@ -110,7 +147,7 @@ def read(files: Sequence[Path]) -> KnownHosts:
                 lines.append(_line(file, number, text))
             except ValueError as error:
                 faults.append(f"{file}:{number} is broken and was skipped: {error}")
-    return KnownHosts(tuple(lines), tuple(faults))
+    return KnownHosts(lines, faults)
 
 
 def _line(file: Path, number: int, text: str) -> Line:

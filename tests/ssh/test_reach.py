@@ -271,3 +271,32 @@ async def test_a_cancelled_open_leaves_nothing_behind(make_link: MakeLink, sshd:
     assert shared._held == {}  # pyright: ignore[reportPrivateUsage]
     assert shared._opening == {}  # pyright: ignore[reportPrivateUsage]
     assert (await link.run("echo in")).text == "in\n"
+
+
+# -- peers that are gone
+
+
+async def test_a_peer_that_falls_silent_is_noticed(make_link: MakeLink, sshd: Sshd) -> None:
+    config = sshd.write_config({"pi": sshd.host}, extra="Host pi\n  ServerAliveInterval 1\n  ServerAliveCountMax 1\n")
+    link = make_link(SshEntry(host="pi"), SshDefaults(config=config))
+    job = asyncio.create_task(link.stream("sleep 300", stdout=lambda data: None))
+    await eventually(lambda: link.cost.bytes_in > 0)
+    sshd.pause()
+    with pytest.raises(Unreachable):
+        await job
+    assert link.address is None
+    sshd.resume()
+
+
+async def test_closing_is_bounded_when_nobody_answers(make_link: MakeLink, sshd: Sshd) -> None:
+    link = make_link.to(sshd)
+    await link.channel("cat")
+    job = asyncio.create_task(link.run("sleep 300"))
+    await eventually(lambda: link.cost.commands == 1)
+    sshd.pause()
+    begun = time.monotonic()
+    await link.close()
+    assert time.monotonic() - begun < 8
+    with pytest.raises(Unreachable):
+        await job
+    sshd.resume()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import os
 import shutil
@@ -182,3 +183,11 @@ async def test_without_ssh_the_error_says_so(tmp_path: Path, monkeypatch: pytest
 )
 def test_addresses_are_taken_apart(text: str, parts: tuple[str | None, str, int | None]) -> None:
     assert split_address(text) == parts
+
+
+async def test_callers_that_ask_for_one_alias_together_get_one_answer(tmp_path: Path) -> None:
+    defaults = _config(tmp_path, "Host pi\n HostName 10.0.0.5\nHost p*\n Port 2022\n")
+    found = await asyncio.gather(*(resolve(SshEntry(host="pi"), defaults) for _ in range(5)))
+    assert {route.target.address for route in found} == {"10.0.0.5:2022"}
+    other = await asyncio.gather(*(resolve(SshEntry(host=name), defaults) for name in ("pb", "pc", "pb", "pi")))
+    assert [route.target.address for route in other] == ["pb:2022", "pc:2022", "pb:2022", "10.0.0.5:2022"]
