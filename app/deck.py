@@ -560,6 +560,7 @@ class Deck:
             "mode": "falsify",
             "plan": [step.text for step in plan.steps],
             "loses": list(plan.loses),
+            "notes": list(plan.notes),
             "digest": plan.digest,
             "checks": [{"check": c.what, "held": c.held, "evidence": c.evidence} for c in judgement.checks],
         }
