@@ -71,8 +71,8 @@ def test_a_shell_has_the_terminal_and_gives_it_back() -> None:
     with Typist("node", "shell", "here", env={"SHELL": "/bin/sh"}) as operator:
         operator.type("test -t 0 && echo it-is-a-$((40 + 2))\n")
         operator.expect("it-is-a-42")
-        operator.type("sleep 600\n")
-        operator.expect("sleep 600")
+        operator.type("sh -c 'echo asleep-$((40 + 1)); exec sleep 600'\n")
+        operator.expect("asleep-41")
         operator.type("\x03")
         operator.type("echo still-$((40 + 3))\n")
         operator.expect("still-43")
