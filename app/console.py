@@ -306,6 +306,8 @@ class Console(Frame):
         return await self._secrets.ask(what, prompt) if self.is_running else None
 
     async def _ask_sheet(self, sheet: Sheet[T]) -> T | None:
+        if not self.is_running:
+            return None
         answer: asyncio.Future[T | None] = asyncio.get_running_loop().create_future()
 
         def answered(result: T | None) -> None:
@@ -429,7 +431,7 @@ def run_wallboard(
     rotate: float | None = None,
     panes: Sequence[str] = (),
 ) -> int:
-    """Show the wallboard, read-only, until a key or a signal ends it; closes the deck; the exit code as ``run_console``."""
+    """Show the read-only wallboard until a key or a signal ends it; closes the deck; exit codes as ``run_console``."""
     from widgets.board import Board
 
     board = Board(deck, theme=theme, demo_label=demo_label, rotate=rotate, panes=panes)

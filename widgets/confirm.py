@@ -50,7 +50,7 @@ def undo_text(steps: Sequence[Step]) -> str:
     """How to take the plan back."""
     ways = list(dict.fromkeys(clean(step.undo) for step in steps if step.undo))
     if not ways:
-        return "cannot be undone"
+        return "none"
     return "; ".join(ways[:3]) + (f"; and {len(ways) - 3} more" if len(ways) > 3 else "")
 
 

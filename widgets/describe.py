@@ -9,7 +9,8 @@ from app.column import Cell, Section, Token, clean, duration_text, state
 from app.fleet import Fleet, Ref, Resource
 from app.kind import Kind
 from widgets.graph import graph_lines
-from widgets.page import Line, Span, wrapped
+from widgets.key_hints import verb_hints
+from widgets.page import Line, Span, bars, wrapped
 from widgets.pane import KeyHint
 from widgets.place import Place, heading, short
 
@@ -23,15 +24,23 @@ def cell_span(cell: Cell) -> Span:
     return (clean(cell.text), cell.token)
 
 
+def cell_line(cell: Cell) -> Line:
+    """A cell as a line; of a state that is fine only the glyph has its colour."""
+    text = clean(cell.text)
+    if cell.token is Token.OK and text[1:2] == " ":
+        return ((text[0], Token.OK), (text[1:], Token.TEXT))
+    return bars(text, cell.token)
+
+
 def section_lines(section: Section, width: int, graph: Sequence[Line] = ()) -> list[Line]:
     """A heading and its labelled lines, then its table, then the graph."""
     lines: list[Line] = [((f" {clean(section.title).upper()}", Token.MUTED),)]
     for name, cell in section.lines:
-        first, *more = wrapped((cell_span(cell),), max(16, width - LABEL - 4)) or [()]
+        first, *more = wrapped(cell_line(cell), max(16, width - LABEL - 4)) or [()]
         lines.append(((f"   {clean(name):<{LABEL}.{LABEL}} ", Token.MUTED), *first))
         lines += [((" " * (LABEL + 4), Token.TEXT), *line) for line in more]
     lines += _table(section)
-    lines += [((" " * 3, Token.TEXT), *line) for line in graph]
+    lines += [((" " * (LABEL + 4), Token.TEXT), *line) for line in graph]
     return [*lines, ()]
 
 
@@ -52,7 +61,7 @@ def _table(section: Section) -> list[Line]:
     for row in section.rows:
         spans: list[Span] = [("   ", Token.TEXT)]
         for cell, width in zip(row, widths, strict=False):
-            spans.append((f"{clean(cell.text):<{width}.{width}}  ", cell.token))
+            spans += bars(f"{clean(cell.text):<{width}.{width}}  ", cell.token)
         lines.append(tuple(spans))
     return lines
 
@@ -66,8 +75,6 @@ class DescribePlace(Place):
         self.noun = ref.kind
         self.name_of = f"describe {ref}"
         self._row: Resource | None = None
-        self.verbs: Sequence[KeyHint] = ()
-        """The keys of its verbs, as the console offers them."""
 
     @property
     def kind(self) -> Kind[Any]:
@@ -91,8 +98,9 @@ class DescribePlace(Place):
         return ((f"as of {duration_text(age)} ago", Token.STALE),) if age >= 2 * reading.interval else ()
 
     def hints(self) -> Sequence[KeyHint]:
-        """The verbs come first; the console adds them."""
-        return (*self.verbs, KeyHint("y", "raw"), KeyHint("c", "copy"), KeyHint("escape", "back"))
+        """The verbs come first."""
+        verbs = verb_hints(self.bridge.deck, self.bridge.keymap, self.noun, self.targets())
+        return (*verbs, KeyHint("y", "raw"), KeyHint("c", "copy"), KeyHint("escape", "back"))
 
     def targets(self) -> tuple[Resource, ...]:
         """This one."""
@@ -124,7 +132,7 @@ class DescribePlace(Place):
         for section in sections:
             graph: list[Line] = []
             if section.graph is not None:
-                room = max(10, min(100, width - 16))
+                room = max(10, min(75, width - LABEL - 18))
                 series = self.bridge.deck.history.series(self.ref, section.graph, room * 2, GRAPH_STEP)
                 graph = graph_lines(series, room, GRAPH_LINES, section.graph_max)
             lines += section_lines(section, width, graph)

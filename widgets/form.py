@@ -229,12 +229,11 @@ class Form(Sheet[Arguments | None]):
 
 
 def _hint(param: Param) -> str:
+    """What a field is for; its example stands in the field itself."""
     words = param.help or ("the command line" if param.shape is Shape.COMMAND else "")
     if param.many and param.shape is not Shape.COMMAND:
-        words += " (several, with blanks between)"
-    if not param.example or param.example in words:
-        return words
-    return f"{words}, as {param.example}" if words else f"as {param.example}"
+        return f"{words.partition(';')[0]} (several: blanks between)"
+    return words
 
 
 def needs_form(verb: Verb, given: Mapping[str, Any] | None = None) -> bool:

@@ -37,7 +37,7 @@ from widgets.stage import OVERVIEW, Anywhere, Stage, Stop
 from widgets.table import FleetTable
 from widgets.terminal_app import TerminalApp
 from widgets.theme import DEFAULT, SHIPPED, Themes, wear
-from widgets.toasts import Toasts
+from widgets.toasts import ToastCorner, Toasts
 from widgets.words import completions
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,8 @@ class MainScreen(Screen[None]):
         yield frame.stage
         yield frame.tray
         yield frame.command_line
-        yield frame.toasts
+        with ToastCorner():
+            yield frame.toasts
 
     def on_key(self, event: events.Key) -> None:
         """Letters go to fields; everything else is the console's."""
@@ -267,7 +268,6 @@ class Frame(TerminalApp):
         if isinstance(place, KindPane) and place.is_mounted:
             place.offer(verb_hints(self.deck, self.keymap, place.noun, place.targets()))
         elif isinstance(place, DescribePlace) and place.is_mounted:
-            place.verbs = verb_hints(self.deck, self.keymap, place.noun, place.targets())
             place.retitle()
 
     @on(FleetTable.Moved)

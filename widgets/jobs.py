@@ -13,7 +13,7 @@ from app.column import Token, bar_text, clean, duration_text, size_text
 from app.job import Ended, Job, Outcome, Running, StepState
 from app.witness import Entry
 from widgets.lines import Lines
-from widgets.page import Line, Page, Span, said, wrapped
+from widgets.page import Line, Page, Span, bars, pieces_of, said, wrapped
 from widgets.pane import KeyHint, Rule
 from widgets.pieces import Piece, spread
 from widgets.place import Place, heading
@@ -92,7 +92,7 @@ class Tray(Lines):
             if used > width and number:
                 left.append((f"and {len(running) - number} more", palette[Token.MUTED]))
                 break
-            left += [(words, palette[Token.TEXT]), (f"{bar}   ", palette[Token.BUSY])]
+            left += [(words, palette[Token.TEXT]), *pieces_of(bars(f"{bar}   ", Token.BUSY), palette)]
         return [spread(left, right, width)]
 
 
@@ -283,7 +283,7 @@ def job_line(job: Job, now: float) -> Line:
     return (
         (f"{glyph} ", token),
         (f"{job_name(job):<30.30} ", Token.TITLE),
-        (f"{state:<20} ", token if job.ended else Token.BUSY),
+        *bars(f"{state:<20} ", token if job.ended else Token.BUSY),
         (f"{took:>6}  ", Token.TEXT),
         (clean(_last(job)), Token.MUTED),
     )
@@ -303,7 +303,8 @@ def job_lines(job: Job, width: int) -> list[Line]:
         lines.append(())
     lines.append(((" STEPS", Token.MUTED),))
     lines += [_step_line(one) for one in job.running]
-    if job.log:
+    told = any(outcome.data.get("stdout") or outcome.data.get("stderr") for outcome in job.outcomes)
+    if job.log and not told:
         lines += [(), ((" LOG", Token.MUTED),)]
         lines += [said(f"   {line}") for line in job.log]
     return lines
@@ -313,7 +314,7 @@ def _step_line(one: Running) -> Line:
     glyph, token = _STEP_SIGNS[one.state]
     line: list[Span] = [(f"   {glyph} ", token), (f"{clean(one.step.ref.id):<18.18} ", Token.TITLE)]
     if one.state is StepState.RUNNING:
-        line.append((f"{step_progress(one)}  ", Token.BUSY))
+        line += bars(f"{step_progress(one)}  ", Token.BUSY)
     line.append((clean(one.step.text), Token.TEXT))
     if one.message and one.state is not StepState.DONE:
         line.append((f"   {clean(one.message)}", token))

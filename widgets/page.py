@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,19 @@ _FAR = 8
 def said(text: str, token: Meaning = Token.TEXT) -> Line:
     """A line of one piece of text from outside, made safe to draw."""
     return ((clean(text), token),)
+
+
+_BARS = re.compile(r"▇+|░+|[^▇░]+")
+
+
+def bars(text: str, token: Meaning) -> Line:
+    """A text with bars in it: what is filled in the colour of courses where nothing is wrong, the rest faint."""
+    if "▇" not in text and "░" not in text:
+        return ((text, token),)
+    filled = "spark" if token is Token.TEXT else token
+    return tuple(
+        (part, filled if part[0] == "▇" else "rule" if part[0] == "░" else token) for part in _BARS.findall(text)
+    )
 
 
 def style_of(palette: Palette, meaning: Meaning) -> Style:
@@ -309,4 +323,4 @@ def _thumb(top: int, height: int, count: int) -> range:
     return range(start, start + size)
 
 
-__all__ = ["Line", "Meaning", "Page", "Span", "pieces_of", "plain", "said", "style_of", "wrapped"]
+__all__ = ["Line", "Meaning", "Page", "Span", "bars", "pieces_of", "plain", "said", "style_of", "wrapped"]

@@ -176,6 +176,7 @@ class Pane(Vertical):
         self.kind = kind
         self.table = FleetTable(kind, history, clock=clock)
         self._context_line = ContextLine(self.table)
+        self.table.when_arranged = self._context_line.redraw
         self._keys = KeyLine()
         self._keys.more = KeyHint("question_mark", "all keys")
         self._filter = FilterLine(placeholder="regex   !inverse   -f fuzzy", select_on_focus=False)
@@ -278,10 +279,6 @@ class Pane(Vertical):
         self._context_line.redraw()
         self.remove_class("-filtering")
         self.table.focus()
-
-    @on(FleetTable.Arranged)
-    def _arranged(self) -> None:
-        self._context_line.redraw()
 
     def on_resize(self) -> None:
         """Leave the rules out where there are few lines."""

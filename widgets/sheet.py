@@ -62,7 +62,7 @@ class Row(Horizontal):
     DEFAULT_CSS = """
     Row { height: 1; width: 1fr; }
     Row > .label { width: 18; }
-    Row > .beside { width: 44%; padding-left: 2; }
+    Row > .beside { width: 46%; margin-left: 2; }
     """
 
 

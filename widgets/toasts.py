@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
+from textual.containers import Container
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.timer import Timer
@@ -33,11 +34,22 @@ class Toast:
     until: float = 0.0
 
 
+class ToastCorner(Container):
+    """Holds the toasts at the right, two lines above the lower edge, and covers nothing else."""
+
+    DEFAULT_CSS = """
+    ToastCorner {
+        layer: above; dock: bottom; width: 1fr; height: auto; align: right bottom; visibility: hidden;
+        margin-bottom: 2;
+    }
+    """
+
+
 class Toasts(Lines):
     """A stack at the lower right, above everything; nothing to focus, nothing to close by hand."""
 
     DEFAULT_CSS = """
-    Toasts { layer: above; dock: bottom; height: auto; width: auto; max-width: 100%; display: none; }
+    Toasts { height: auto; width: auto; max-width: 100%; visibility: visible; display: none; }
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -116,4 +128,4 @@ class Toasts(Lines):
         return drawn
 
 
-__all__ = ["MOST", "SECONDS", "Toast", "Toasts"]
+__all__ = ["MOST", "SECONDS", "Toast", "ToastCorner", "Toasts"]

@@ -25,7 +25,7 @@ _SIGNS: dict[str | None, tuple[str, Token]] = {
     "declined": ("–", Token.MUTED),
     "cancelled": ("○", Token.WARN),
 }
-_HEADER: Line = (("    SEQ  TIME       VERB              TARGET                  WHAT", "header"),)
+_HEADER: Line = ((f"  {'SEQ':>6}  {'TIME':<8}  {'VERB':<17} {'TARGET':<22} WHAT", "header"),)
 
 
 def local_time(stamp: str, pattern: str = "%H:%M:%S") -> str:
@@ -41,7 +41,7 @@ def entry_line(entry: Entry) -> Line:
     glyph, token = _SIGNS.get(entry.outcome, ("·", Token.MUTED))
     what = entry.outcome or str(entry.phase)
     words = entry.message or (entry.plan[0] if entry.plan else "")
-    target = entry.target.replace("node:", "") if entry.target.count(":") == 1 else entry.target
+    target = ", ".join(part.partition(":")[2] or part for part in entry.target.split(","))
     return (
         (f"{entry.seq:>6} ", Token.MUTED),
         (f" {local_time(entry.time)} ", Token.MUTED),
@@ -122,7 +122,7 @@ class WitnessPlace(Filtered):
         self._shown = [entry for entry in self._entries if self.filter.empty or self.filter.matches(_text(entry))]
         if kept is not None and kept in self._shown and self.page.cursor < len(self._entries):
             self.page.cursor = self._shown.index(kept)
-        self.page.set_lines([entry_line(entry) for entry in self._shown], (("  ", "header"), *_HEADER))
+        self.page.set_lines([entry_line(entry) for entry in self._shown], _HEADER)
 
     @property
     def chosen(self) -> Entry | None:
