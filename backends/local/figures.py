@@ -23,7 +23,7 @@ def read() -> dict[str, Any]:
             tuple([b"cpu%d" % number for number in range(len(cores))]),
         ),
         "memory": Memory(memory.total, memory.available, swap.total, swap.free),
-        "load": Load(*os.getloadavg()),
+        "load": Load(*(round(one, 2) for one in os.getloadavg())),
         "net": _net(),
         "disks": _disks(),
     }
@@ -32,7 +32,7 @@ def read() -> dict[str, Any]:
 def _uptime() -> float:
     """Seconds since the boot on a clock that nobody sets."""
     boot_clock: int | None = getattr(time, "CLOCK_BOOTTIME", None)
-    return time.clock_gettime(boot_clock) if boot_clock is not None else time.monotonic()
+    return round(time.clock_gettime(boot_clock) if boot_clock is not None else time.monotonic(), 2)
 
 
 def _ticks(times: Any) -> Ticks:

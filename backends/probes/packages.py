@@ -9,12 +9,13 @@ from app.link import Probe, Tier
 from backends.probes.sections import sections
 
 _SCRIPT = r"""
+n=; command -v nice >/dev/null && n="nice -n 19"
 if command -v apt-get >/dev/null; then
-o=$(nice -n 19 apt-get -s -qq -o Debug::NoLocking=1 upgrade) && echo ==apt && printf "%s\n" "$o" | grep "^Inst "
+o=$($n apt-get -s -qq -o Debug::NoLocking=1 upgrade) && echo ==apt && printf "%s\n" "$o" | grep "^Inst "
 elif command -v dnf >/dev/null; then
-o=$(nice -n 19 dnf -q --cacheonly check-update); e=$?
+o=$($n dnf -q --cacheonly check-update); e=$?
 case $e in 0|100) echo ==dnf; printf "%s\n" "$o";; *) exit;; esac
-o=$(nice -n 19 dnf -q --cacheonly --security check-update); e=$?
+o=$($n dnf -q --cacheonly --security check-update); e=$?
 case $e in 0|100) echo ==security; printf "%s\n" "$o";; esac
 elif command -v apk >/dev/null; then
 if o=$(apk --no-network list -u); then echo ==apk; printf "%s\n" "$o"

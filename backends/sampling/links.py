@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from app.backend import AskSecret, nobody
@@ -62,7 +62,7 @@ class NodeLinks:
         if known is not None:
             if (known[0] is entry or known[0] == entry) and (known[1] is inventory.ssh or known[1] == inventory.ssh):
                 return known[2]
-            self._let_go(known[2])
+            self._later(known[2].close())
         link = self._made(entry, inventory.ssh)
         self._links[node] = (entry, inventory.ssh, link)
         return link
@@ -99,8 +99,9 @@ class NodeLinks:
         entry = self._inventory().nodes.get(name)
         return entry.ssh if entry is not None and entry.fault is None else None
 
-    def _let_go(self, link: Link) -> None:
-        task = asyncio.create_task(link.close())
+    def _later(self, end: Coroutine[Any, Any, None]) -> None:
+        """Let something end beside us; ``close`` waits for it."""
+        task = asyncio.get_running_loop().create_task(end)
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -120,6 +121,7 @@ class NodeLinks:
             ended()
             if sampler.idle and self._samplers.get(node) is sampler:
                 del self._samplers[node]
+                self._later(sampler.close())
 
         return end
 
@@ -133,7 +135,7 @@ class NodeLinks:
         """Stop the samplers and disconnect everything, within ten seconds."""
         samplers, self._samplers = list(self._samplers.values()), {}
         links, self._links = [link for _, _, link in self._links.values()], {}
-        ends = [asyncio.create_task(one.close()) for one in samplers]
+        ends = [asyncio.create_task(one.close()) for one in samplers] + list(self._closing)
         if ends:
             await asyncio.wait(ends, timeout=5)
         ends = [asyncio.create_task(link.close()) for link in links] + list(self._closing)

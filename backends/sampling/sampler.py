@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import re
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,8 @@ from typing import Any, Protocol, cast, runtime_checkable
 from app.errors import BadAnswer, Denied, QuarterdeckError, TimedOut, Unreachable
 from app.link import Channel, Probe, Sample, Tier
 from backends.sampling import script
-from backends.sampling.frames import Answer, Decoder, Tick, packed
+from backends.sampling.answers import Files, part, put
+from backends.sampling.frames import Answer, Decoder, Tick
 from backends.sampling.slots import PATIENCE_S, Slots
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,6 @@ LONGEST_WAIT_S = 32.0
 DENIED_WAIT_S = 60.0
 """Between two attempts at a node that refused us: a locked account or a changed key is no matter of seconds."""
 _CHANNEL_S = 30.0
-_GLOB = re.compile(r"[*?\[]")
 
 Deliver = Callable[[Sample], None]
 
@@ -105,10 +104,10 @@ class Sampler:
         self._patterns: tuple[str, ...] = ()
         self._slots = Slots(())
         self._task: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._awake = asyncio.Event()
         self._greeted = False
-        self._named: tuple[str, ...] = ()
-        self._matching: dict[str, tuple[str, ...]] = {}
+        self._files = Files()
 
     # -- who listens ------------------------------------------------------------------------------------------------
 
@@ -130,7 +129,7 @@ class Sampler:
                 self._collect()
                 if not self._subscriptions and self._task is not None:
                     self._task.cancel()
-                    self._task = None
+                    self._ending, self._task = self._task, None
 
         return end
 
@@ -146,10 +145,12 @@ class Sampler:
     async def close(self) -> None:
         """Stop, bounded in time."""
         self._subscriptions.clear()
-        task, self._task = self._task, None
-        if task is not None:
+        tasks = [task for task in (self._task, self._ending) if task is not None]
+        self._task = self._ending = None
+        for task in tasks:
             task.cancel()
-            await asyncio.wait((task,), timeout=5)
+        if tasks:
+            await asyncio.wait(tasks, timeout=5)
 
     def _collect(self) -> None:
         self._probes = {name: probe for one in self._subscriptions for name, probe in one.probes.items()}
@@ -296,66 +297,19 @@ class Sampler:
         files = tick.files
         for probe in self._probes.values():
             if probe.tier is Tier.FAST:
-                raw = self._raw(probe, files)
-                _parse(probe, raw, answers, faults)
+                put(probe, self._files.raw(probe, files), answers, faults)
         for one in ended:
             probe = slots.end(one.slot, now)
             if probe is not None:
-                _parse(probe, one.data, answers, faults)
+                put(probe, one.data, answers, faults)
         for probe in slots.hanging(now):
             faults[probe.name] = f"no answer for {PATIENCE_S:.0f} s"
         return Sample(now, answers, faults, None, latency_ms)
 
-    def _raw(self, probe: Probe[Any], files: Mapping[str, bytes]) -> bytes | None:
-        """A FAST probe's answer; ``None`` when none of its files is there."""
-        if len(probe.files) == 1 and not _GLOB.search(probe.files[0]):
-            return files.get(probe.files[0])
-        names = tuple(files)
-        if names != self._named:
-            self._named = names
-            self._matching = {}
-        matching = self._matching.get(probe.name)
-        if matching is None:
-            patterns = [_translated(pattern) for pattern in probe.files]
-            matching = tuple(name for name in names if any(pattern.fullmatch(name) for pattern in patterns))
-            self._matching[probe.name] = matching
-        return packed({name: files[name] for name in matching}) if matching else None
-
     def _tell(self, sample: Sample) -> None:
         for one in tuple(self._subscriptions):
-            own = sample if len(one.probes) == len(self._probes) else _part(sample, one.probes)
+            own = sample if len(one.probes) == len(self._probes) else part(sample, one.probes)
             try:
                 one.deliver(own)
             except Exception:
                 log.exception("a subscriber of the sampler failed")
-
-
-def _parse(probe: Probe[Any], raw: bytes | None, answers: dict[str, Any], faults: dict[str, str]) -> None:
-    """Put what a probe makes of its answer into ``answers``, or into ``faults`` why it can't."""
-    if raw is None:
-        answers[probe.name] = None
-        return
-    try:
-        answers[probe.name] = probe.parse(raw)
-    except BadAnswer as error:
-        faults[probe.name] = error.what
-    except Exception as error:  # a parser that trips over a hostile answer is a fault of one row
-        log.debug("probe %s", probe.name, exc_info=True)
-        faults[probe.name] = f"unreadable answer ({type(error).__name__})"
-
-
-def _part(sample: Sample, probes: Mapping[str, Probe[Any]]) -> Sample:
-    answers = {name: value for name, value in sample.answers.items() if name in probes}
-    faults = {name: value for name, value in sample.faults.items() if name in probes}
-    return Sample(sample.taken_at, answers, faults, sample.fault, sample.latency_ms)
-
-
-def _translated(pattern: str) -> re.Pattern[str]:
-    """A shell glob as a regular expression; a star does not cross a slash."""
-    parts = re.split(r"(\[[^\]]*\]|[*?])", pattern)
-    shaped = {"*": "[^/]*", "?": "[^/]"}
-    return re.compile(
-        "".join(
-            part if part.startswith("[") and part.endswith("]") else shaped.get(part, re.escape(part)) for part in parts
-        )
-    )

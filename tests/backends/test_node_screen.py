@@ -28,7 +28,7 @@ FULL = Node(
     cpu_percent=95.0, core_percents=(95.0, None, 3.0, 4.0, 5.0, 6.0), load_1=1.0, load_5=None, load_15=0.5,
     mem_total_bytes=4 << 30, mem_used_bytes=1 << 30, swap_total_bytes=1 << 20, swap_used_bytes=1 << 19,
     net_rx_bytes_per_s=2048, net_tx_bytes_per_s=0, disk_read_bytes_per_s=0, disk_write_bytes_per_s=4096,
-    uptime_s=3600 * 50, latency_ms=3.21, slow_at=time.monotonic() - 90,
+    uptime_s=3600 * 50, latency_ms=3.21, slow_at=time.monotonic() - 3 * 3600 - 60,
     filesystems=DISKS,
     temperatures=(
         Temperature(label="cpu", celsius=111.0, critical_celsius=110.0),
@@ -60,7 +60,7 @@ def text(blocks: Iterable[Section]) -> str:
         "1.0G of 4.0G", "512K of 1.0M", "read: 0/s", "written: 4.0K/s", "in: 2.0K/s", "/srv | ", "99 of 100", "H100",
         "– of 700 W", "0 | 42 | – | python", "cpu | 111.0 °C!", "x | 20.0 °C | –", "failed units: nginx.service",
         "7 pending, 2 for security", "restart: needed", "throttling now: under-voltage",
-        "since the boot: under-voltage, throttled", "as of: 90 s ago", "bytes in: 4.0K", "channels: 1",
+        "since the boot: under-voltage, throttled", "as of: 3 h ago", "bytes in: 4.0K", "channels: 1",
         "address: pi.local:22", "tags: arm edge", "sudo: nopasswd", "cost: 0.004 an hour",
     ],
 )  # fmt: skip
