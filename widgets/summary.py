@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from app.column import Cell, Column, Worry
@@ -19,6 +20,7 @@ STALE_AFTER = 3
 """Intervals without news after which a tile is stale."""
 _MEAN_EVERY = 2.0
 _BLOCKS = 3
+_NOTHING = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,32 +71,33 @@ class Summing:
 
     def __init__(self, kind: Kind[Any]) -> None:
         self.kind = kind
+        self._fleet: Fleet | None = None
+        self._rows: list[Resource] = []
+        self._worries: list[Worry | None] = []
+        self._scores: list[float] = []
+        self._moods: list[Mood] = []
+        self._figures: list[list[float]] = []
+        """For each chosen column the figure of each row; minus infinity where it is unknown or stale."""
+        self._columns: tuple[Column[Any], ...] = ()
         self._judged: RowCache[tuple[Mood, Worry | None]] = RowCache(lambda row: (kind.mood(row), kind.worry(row)))
-        self._figures: RowCache[tuple[Cell, ...]] = RowCache(self._measure)
-        self._columns: tuple[Column[Any], ...] | None = None
+        self._measured: RowCache[tuple[float, ...]] = RowCache(self._measure)
         self._means = History(points=120)
         self._recorded_at = -_MEAN_EVERY
 
     def sum(self, fleet: Fleet, now: float, worst: int) -> Summary:
         """The kind as the fleet has it; ``worst`` bounds how many of the worst rows are named."""
-        rows = list(fleet.noun(self.kind.noun))
-        if len(self._judged) > len(rows):
-            there = {row.id for row in rows}
-            self._judged.keep_only(there)
-            self._figures.keep_only(there)
-        moods: Counter[Mood] = Counter()
+        self._take(fleet)
         named: list[Worst] = []
-        for row in rows:
-            mood, worry = self._judged(row)
-            moods[mood] += 1
-            if worry is not None:
-                named.append(Worst(row, mood, worry))
-        most = heapq.nsmallest(worst, named, key=lambda one: (-one.worry.score, natural(one.row.name)))
-        aged = (replace(one, age=age_of(fleet, Ref(self.kind.noun, one.row.id), now)[0]) for one in most)
-        age, stale = self._age(fleet, rows, now)
-        return Summary(self.kind, len(rows), moods, tuple(aged), age, stale)
+        for score, place in heapq.nlargest(worst, zip(self._scores, range(0, -len(self._rows), -1), strict=True)):
+            row, worry = self._rows[-place], self._worries[-place]
+            if worry is not None and score > _NOTHING:
+                age = age_of(fleet, Ref(self.kind.noun, row.id), now)[0]
+                named.append(Worst(row, self._moods[-place], worry, age))
+        named.sort(key=lambda one: (-one.worry.score, natural(one.row.name)))
+        age, stale = self._age(fleet, now)
+        return Summary(self.kind, len(self._rows), Counter(self._moods), tuple(named), age, stale)
 
-    def _age(self, fleet: Fleet, rows: Sequence[Resource], now: float) -> tuple[float | None, bool]:
+    def _age(self, fleet: Fleet, now: float) -> tuple[float | None, bool]:
         newest: float | None = None
         fresh = False
         for reading in fleet.readings.values():
@@ -102,7 +105,41 @@ class Summing:
                 continue
             newest = reading.taken_at if newest is None else max(newest, reading.taken_at)
             fresh = fresh or (not reading.stale and now - reading.taken_at < STALE_AFTER * reading.interval)
-        return (None if newest is None else max(0.0, now - newest)), bool(rows) and not fresh
+        return (None if newest is None else max(0.0, now - newest)), bool(self._rows) and not fresh
+
+    def _take(self, fleet: Fleet) -> None:
+        if fleet is self._fleet:
+            return
+        self._fleet = fleet
+        rows = list(fleet.noun(self.kind.noun))
+        if rows and len(self._columns) < _BLOCKS and (columns := self._choose(rows)) != self._columns:
+            self._columns = columns
+            self._measured.clear()
+            self._rows = []
+        if len(rows) == len(self._rows):
+            changed = [place for place, (old, new) in enumerate(zip(self._rows, rows, strict=True)) if old is not new]
+            self._rows = rows
+            for place in changed:
+                self._look(place, rows[place])
+            return
+        if len(rows) < len(self._judged):
+            there = {row.id for row in rows}
+            self._judged.keep_only(there)
+            self._measured.keep_only(there)
+        self._rows = rows
+        self._worries, self._moods = [None] * len(rows), [Mood.UNKNOWN] * len(rows)
+        self._scores = [_NOTHING] * len(rows)
+        self._figures = [[_NOTHING] * len(rows) for _ in self._columns]
+        for place, row in enumerate(rows):
+            self._look(place, row)
+
+    def _look(self, place: int, row: Resource) -> None:
+        mood, worry = self._judged(row)
+        self._moods[place], self._worries[place] = mood, worry
+        self._scores[place] = _NOTHING if worry is None else worry.score
+        figures = self._measured(row)
+        for column, values in enumerate(self._figures):
+            values[place] = _NOTHING if mood is Mood.STALE else figures[column]
 
     # the busiest
 
@@ -111,31 +148,25 @@ class Summing:
         if now - self._recorded_at < _MEAN_EVERY:
             return
         self._recorded_at = now
-        for column, measured in self._measured(fleet):
-            values = [value for _, _, value in measured]
-            mean = sum(values) / len(values) if values else None
-            self._means.push(Ref(self.kind.noun, ""), column.title, now, mean)
+        self._take(fleet)
+        for number, column in enumerate(self._columns):
+            self._means.push(Ref(self.kind.noun, ""), column.title, now, self._mean(number))
+
+    def _mean(self, number: int) -> float | None:
+        known = [value for value in self._figures[number] if value != _NOTHING]
+        return sum(known) / len(known) if known else None
 
     def busiest(self, fleet: Fleet, each: int, course: int) -> tuple[Busiest, ...]:
         """For the kind's most important figures: the highest ``each`` rows, the mean and its recorded course."""
+        self._take(fleet)
         found: list[Busiest] = []
-        for column, measured in self._measured(fleet):
-            mean = sum(value for _, _, value in measured) / len(measured) if measured else None
-            top = tuple((row, cell) for row, cell, _ in heapq.nlargest(each, measured, key=lambda one: one[2]))
+        for number, column in enumerate(self._columns):
+            figures = zip(self._figures[number], range(0, -len(self._rows), -1), strict=True)
+            top = [self._rows[-place] for value, place in heapq.nlargest(each, figures) if value != _NOTHING]
             means = self._means.series(Ref(self.kind.noun, ""), column.title, course)
-            found.append(Busiest(column, top, mean, tuple(means)))
+            rows = tuple((row, column.cell(row)) for row in top)
+            found.append(Busiest(column, rows, self._mean(number), tuple(means)))
         return tuple(found)
-
-    def _measured(self, fleet: Fleet) -> list[tuple[Column[Any], list[tuple[Resource, Cell, float]]]]:
-        """Each chosen column with the rows whose figure is known and not stale."""
-        rows = [row for row in fleet.noun(self.kind.noun) if self._judged(row)[0] is not Mood.STALE]
-        if self._columns is None and rows:
-            self._columns = self._choose(rows)
-        found: list[tuple[Column[Any], list[tuple[Resource, Cell, float]]]] = []
-        for number, column in enumerate(self._columns or ()):
-            cells = ((row, self._figures(row)[number]) for row in rows)
-            found.append((column, [(r, c, c.sort) for r, c in cells if isinstance(c.sort, int | float)]))
-        return found
 
     def _choose(self, rows: Sequence[Resource]) -> tuple[Column[Any], ...]:
         """Columns of figures that the kind ranks first."""
@@ -147,5 +178,6 @@ class Summing:
                 chosen.append(column)
         return tuple(chosen[:_BLOCKS])
 
-    def _measure(self, row: Any) -> tuple[Cell, ...]:
-        return tuple(column.cell(row) for column in self._columns or ())
+    def _measure(self, row: Any) -> tuple[float, ...]:
+        keys = (column.cell(row).sort for column in self._columns)
+        return tuple(float(key) if isinstance(key, int | float) and key == key else _NOTHING for key in keys)

@@ -110,6 +110,8 @@ class FleetTable(Lines, can_focus=True):
         self._top = 0
         self._first_column = 0
         self._told: Ref | None = None
+        self.when_arranged: Callable[[], None] = lambda: None
+        """Called when what stands above the table is to be drawn anew: at once, so that one frame shows both."""
 
     # what others ask
 
@@ -120,7 +122,7 @@ class FleetTable(Lines, can_focus=True):
         if self.state.take(fleet, self._now):
             self._keep_line(line)
             self._rows.measure_names(self.state.rows)
-            self.post_message(self.Arranged(self))
+            self._say_arranged()
         self.redraw()
         self._tell()
 
@@ -198,12 +200,16 @@ class FleetTable(Lines, can_focus=True):
             self._told = ref
             self.post_message(self.Moved(self, ref))
 
+    def _say_arranged(self) -> None:
+        self.when_arranged()
+        self.post_message(self.Arranged(self))
+
     def _rearranged(self) -> None:
         self._rows.measure_names(self.state.rows)
         self._reveal()
         self.redraw()
         self._tell()
-        self.post_message(self.Arranged(self))
+        self._say_arranged()
 
     def action_move(self, rows: int) -> None:
         """Cursor up or down."""
@@ -245,19 +251,19 @@ class FleetTable(Lines, can_focus=True):
         self.state.toggle_mark()
         self._go(self.state.cursor + 1)
         self.redraw()
-        self.post_message(self.Arranged(self))
+        self._say_arranged()
 
     def action_mark_range(self) -> None:
         """Mark from the row marked last to this one."""
         self.state.mark_range()
         self.redraw()
-        self.post_message(self.Arranged(self))
+        self._say_arranged()
 
     def action_clear_marks(self) -> None:
         """Take every mark away."""
         self.state.clear_marks()
         self.redraw()
-        self.post_message(self.Arranged(self))
+        self._say_arranged()
 
     def sort_by(self, title: str) -> None:
         """Sort by a column, named by its title; again turns it round."""

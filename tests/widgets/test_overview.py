@@ -55,6 +55,15 @@ def test_means_leave_out_what_is_unknown_or_stale() -> None:
     assert blocks["CPU"].course == (20,) * 5
 
 
+def test_a_figure_that_comes_later_is_summed_up_as_well() -> None:
+    summing = Summing(KIND)
+    begin = one_reading((node("a", 10, None, filesystems=None), node("b", None, None, filesystems=None)))
+    assert [block.column.title for block in summing.busiest(begin, 1, 9)] == ["CPU"]
+    later = one_reading((node("a", 10, 40), node("b", 30, 60)))
+    assert {block.column.title: block.mean for block in summing.busiest(later, 1, 9)}["MEM"] == pytest.approx(50)
+    assert summing.sum(later, NOW, 9).moods == {Mood.UP: 2}
+
+
 async def test_one_kind_has_the_screen() -> None:
     app = OverviewApp()
     async with app.run_test(size=(120, 30)) as pilot:
