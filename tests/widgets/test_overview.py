@@ -60,7 +60,8 @@ def test_a_figure_that_comes_later_is_summed_up_as_well() -> None:
     begin = one_reading((node("a", 10, None, filesystems=None), node("b", None, None, filesystems=None)))
     assert [block.column.title for block in summing.busiest(begin, 1, 9)] == ["CPU"]
     later = one_reading((node("a", 10, 40), node("b", 30, 60)))
-    assert {block.column.title: block.mean for block in summing.busiest(later, 1, 9)}["MEM"] == pytest.approx(50)
+    means = {block.column.title: block.mean or 0 for block in summing.busiest(later, 1, 9)}
+    assert round(means["MEM"], 3) == 50
     assert summing.sum(later, NOW, 9).moods == {Mood.UP: 2}
 
 
