@@ -269,7 +269,7 @@ def _param_of(parameter: inspect.Parameter, hint: Any) -> Param:
     else:
         shape = Shape.ARGUMENT
     if hint not in (str, int, float, bool, Path):
-        raise Clash(f"parameter '{parameter.name}' has a type no option can have", where=str(hint))
+        raise Clash(f"parameter '{parameter.name}' has a type no option can have", where=repr(parameter))
     return Param(
         name=parameter.name,
         shape=shape,

@@ -9,7 +9,6 @@ is answered with exit code 127. Run as ``python -m benchmarks.pretend_hosts PORT
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import subprocess
 import sys
@@ -17,6 +16,8 @@ import time
 from pathlib import Path
 
 import asyncssh
+
+from tests.servers.sshd import keygen
 
 BEGAN = time.monotonic()
 STILL = "still" in sys.argv
@@ -48,9 +49,7 @@ class PretendHosts:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         for name in ("host", "client"):
-            asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(folder / name))
-            os.chmod(folder / name, 0o600)  # noqa: PTH101
-            asyncssh.read_private_key(str(folder / name)).write_public_key(str(folder / f"{name}.pub"))
+            keygen(folder / name)
         key = (folder / "host.pub").read_text()
         (folder / "known_hosts").write_text(f"[127.*]:{self.port} {key}")
         (folder / "empty").touch()

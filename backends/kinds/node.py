@@ -265,7 +265,9 @@ COLUMNS: tuple[Column[Node], ...] = (
     Column("SWAP", lambda n: column.percent(n.swap_percent), 6, "right", priority=7, wide=True, help="in use"),
     Column("READ", lambda n: column.rate(n.disk_read_bytes_per_s), 7, "right", priority=8, wide=True, help="disks"),
     Column("WRITE", lambda n: column.rate(n.disk_write_bytes_per_s), 7, "right", priority=8, wide=True, help="disks"),
-    Column("UPD", lambda n: column.number(n.updates_pending), 5, "right", priority=7, wide=True, help="updates pending"),
+    Column(
+        "UPD", lambda n: column.number(n.updates_pending), 5, "right", priority=7, wide=True, help="package updates"
+    ),
     Column("ADDRESS", lambda n: column.text(n.address), 22, priority=6, wide=True, help="the connection in use"),
     Column("OS", lambda n: column.text(n.os), 24, priority=8, wide=True, help="operating system"),
 )
