@@ -92,6 +92,7 @@ class Hosts:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self._answers: dict[bytes, asyncio.Task[bytes]] = {}
         self.boot_id = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
 
     def expand(self, patterns: list[str]) -> list[str]:
@@ -106,6 +107,20 @@ class Hosts:
                         continue
                 names.append(name)
         return names
+
+    async def answer(self, script: bytes) -> bytes:
+        """What this machine says to a script; run once, told by all hosts."""
+        if script not in self._answers:
+            self._answers[script] = asyncio.create_task(self._run(script))
+        return await self._answers[script]
+
+    @staticmethod
+    async def _run(script: bytes) -> bytes:
+        text = "T=; " + script.decode().replace("\x1f", "\n")
+        pipe = asyncio.subprocess.PIPE
+        child = await asyncio.create_subprocess_exec("sh", "-c", text, stdout=pipe, stdin=asyncio.subprocess.DEVNULL)
+        said, _ = await child.communicate()
+        return said
 
 
 HOSTS = Hosts()
@@ -127,7 +142,11 @@ async def answer(process: asyncssh.SSHServerProcess[bytes]) -> None:
         if word == b"f":
             names, told = HOSTS.expand(rest.decode().split()), False
         elif word == b"s":
-            process.stdout.write(b"#%s.%s\n" % (nonce, rest.partition(b" ")[0]))
+            slot, _, script = rest.partition(b" ")
+            said = await HOSTS.answer(script)
+            pieces = [said[at : at + 2048] for at in range(0, len(said), 2048)]
+            parts = [b"#%s~%s\n%s#%s|\n" % (nonce, slot, piece, nonce) for piece in pieces]
+            process.stdout.write(b"".join(parts) + b"#%s.%s\n" % (nonce, slot))
         elif word == b"t":
             parts: list[bytes] = []
             if not told:
