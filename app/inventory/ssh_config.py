@@ -285,7 +285,7 @@ def _read(
         known_hosts=(*user_files, *global_files),
         user_known_hosts=user_files,
         host_key_alias=one("hostkeyalias"),
-        host_key_algorithms=tuple((one("hostkeyalgorithms") or "").split(",")),
+        host_key_algorithms=tuple(said.get("hostkeyalgorithms", [""])[-1].split(",")),
         connect_timeout=float(timeout) if timeout else defaults.connect_timeout,
         keepalive_interval=float(one("serveraliveinterval", "0") or 0),
         keepalive_count=int(one("serveralivecountmax", "3") or 3),

@@ -6,9 +6,9 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import asyncssh
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
@@ -33,6 +33,7 @@ _DROPPED_TRIES = 6
 _KEEPALIVE_SECONDS = 15.0
 """Where nothing is configured: a peer that is gone is noticed within a minute."""
 
+T = TypeVar("T")
 Lost = Callable[[Exception | None], None]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 """asyncssh's own streams, which have the same face."""
@@ -195,13 +196,26 @@ class _Attempt(asyncssh.SSHClient):
 class Hop:
     """A logged-in connection to one hop."""
 
-    def __init__(self, conn: asyncssh.SSHClientConnection, dialled: Dialled | None) -> None:
+    def __init__(self, conn: asyncssh.SSHClientConnection, dialled: Dialled | None, address: str) -> None:
         self.conn = conn
+        self.address = address
         self._dialled = dialled
 
     async def command(self, pipe: Pipe, request: str) -> None:
         """Start a command whose ends are ``pipe``; raises asyncssh.ChannelOpenError when the server has no place."""
-        await self.conn.create_session(lambda: pipe, request, encoding=None)  # pyright: ignore[reportUnknownMemberType]
+
+        async def opening() -> None:
+            await self.conn.create_session(lambda: pipe, request, encoding=None)  # pyright: ignore[reportUnknownMemberType]
+
+        await _seen_through(opening(), lambda _: pipe.chan.close() if pipe.chan is not None else None)
+
+    async def sftp(self) -> asyncssh.SFTPClient:
+        """Start an SFTP session, whose paths are text with undecodable bytes as surrogates."""
+
+        async def opening() -> asyncssh.SFTPClient:
+            return await self.conn.start_sftp_client(path_encoding="utf-8", path_errors="surrogateescape")
+
+        return await _seen_through(opening(), lambda client: client.exit())
 
     async def tcp(self, host: str, port: int) -> Streams:
         """A stream that comes out at ``host:port`` as seen from the hop."""
@@ -223,6 +237,16 @@ class Hop:
             self.conn.abort()
         if self._dialled is not None:
             await self._dialled.end()
+
+
+async def _seen_through(opening: Coroutine[Any, Any, T], undo: Callable[[T], object]) -> T:
+    """Wait for a channel to open. Who stops waiting leaves no channel behind: it is closed as soon as it is open."""
+    task = asyncio.create_task(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(lambda done: done.cancelled() or done.exception() or undo(done.result()))
+        raise
 
 
 async def connect(hop: Resolved, via: Hop | None, node: str, means: Means, lost: Lost) -> Hop:
@@ -259,7 +283,7 @@ async def _once(hop: Resolved, via: Hop | None, node: str, means: Means, lost: L
     dialled = None if via is not None else await _closing(offer, dial(hop, hop.connect_timeout))
     left = max(0.1, hop.connect_timeout - (loop.time() - begun))
     try:
-        attempt.turn = await means.herd.turn(hop.address)
+        attempt.turn = await means.herd.turn(hop.address if via is None else f"behind {via.address}")
         try:
             conn = await _login(attempt, via, dialled, certificates, left)
         finally:
@@ -274,7 +298,7 @@ async def _once(hop: Resolved, via: Hop | None, node: str, means: Means, lost: L
     attempt.lost = lost
     if conn.is_closed():
         lost(None)
-    return Hop(conn, dialled)
+    return Hop(conn, dialled, hop.address)
 
 
 async def _closing(offer: Offer, dialling: Awaitable[Dialled]) -> Dialled:

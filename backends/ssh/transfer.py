@@ -80,12 +80,9 @@ class _Tree:
 @asynccontextmanager
 async def _sftp(shared: Shared, where: str) -> AsyncGenerator[asyncssh.SFTPClient]:
     """An SFTP session in one of the connection's places, every error of it in our words."""
-    conn = shared.hop.conn
     try:
         async with asyncio.timeout(_OPEN_SECONDS):
-            seat, client = await shared.sessions.open(
-                lambda: conn.start_sftp_client(path_encoding="utf-8", path_errors="surrogateescape")
-            )
+            seat, client = await shared.sessions.open(shared.hop.sftp)
     except asyncssh.ChannelOpenError as error:
         if error.code > 0xF0000000:  # asyncssh's own: the session opened, the request was refused
             raise no_subsystem(where) from None

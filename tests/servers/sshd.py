@@ -191,7 +191,10 @@ class Sshd:
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         listen = ["0.0.0.0"] if self.wide else self.hosts(15)  # sshd takes at most 16 addresses
+        home = self.folder / "home"  # no start-up files of whoever runs the tests
+        home.mkdir(exist_ok=True)
         settings = {
+            "SetEnv": f"HOME={home}",
             "Port": str(port),
             "AuthorizedKeysFile": str(self.authorized_keys),
             "PidFile": "none",

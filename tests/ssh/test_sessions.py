@@ -96,3 +96,26 @@ async def test_no_session_at_all_is_said(make_link: MakeLink, sshd_at: StartSshd
     with pytest.raises(Denied, match="opens no session") as caught:
         await link.run("true")
     assert "MaxSessions" in caught.value.todo
+
+
+async def test_a_copy_takes_the_only_place_too(make_link: MakeLink, narrow: Sshd) -> None:
+    link = make_link.to(narrow)
+    sampler = await link.channel(ECHO, yields=True)
+    source = narrow.folder / "source"
+    source.write_text("x")
+    await link.put(source, str(narrow.folder / "target"), lambda done, total: None)
+    assert sampler.yielded
+    assert (await link.run(f"cat {narrow.folder}/target")).text == "x"
+
+
+async def test_who_stops_waiting_for_a_channel_leaves_none_behind(make_link: MakeLink, narrow: Sshd) -> None:
+    link = make_link.to(narrow)
+    await link.open()
+    for _ in range(3):
+        task = asyncio.create_task(link.channel("cat"))
+        for _ in range(4):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert (await link.run("echo in")).text == "in\n"
