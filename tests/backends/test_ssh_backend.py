@@ -90,7 +90,7 @@ async def test_a_server_that_dies_is_a_fault_and_comes_back_by_itself(sshd: Sshd
         sshd.start()
         await eventually(lambda: len(ear.readings) > told and ear.row.cpu_percent is not None)
         assert ear.readings[-1].fault is None
-        assert dict(ear.row.console_cost)["connects"] == 2
+        assert backend.context.links.of("pi").cost.connects == 2
 
 
 async def test_the_feed_greys_it_after_three_intervals_and_no_other_row(sshd_at: StartSshd, tmp_path: Path) -> None:
@@ -139,10 +139,9 @@ async def test_a_sampler_that_is_killed_is_begun_anew_on_the_same_connection(ssh
         await eventually(lambda: ear.faults)
         told = len(ear.readings)
         await eventually(lambda: len(ear.readings) > told and ear.row.cpu_percent is not None)
-
-    cost = dict(ear.row.console_cost)
-    assert cost["connects"] == 1
-    assert cost["channels"] >= 2
+        cost = backend.context.links.of("pi").cost
+        assert cost.connects == 1
+        assert cost.channels >= 2
 
 
 async def test_nothing_is_left_on_the_host_after_the_connection(sshd: Sshd, tmp_path: Path) -> None:
