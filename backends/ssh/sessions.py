@@ -76,7 +76,7 @@ class Sessions:
                 if error.code not in _NO_PLACE or "closed" in error.reason or not (others or lately):
                     raise
             except BaseException:
-                self._leave(seat)
+                self.vacate(seat)  # the server may have opened it all the same, and counts it a little longer
                 raise
             if others:  # the server has fewer places than we took
                 self.limit = min(self.limit, others)
