@@ -168,11 +168,13 @@ def alarms(node: Node) -> tuple[Worry, ...]:
         found.append(Worry(150, node.fault))
     if node.throttling and node.throttling.now:
         found.append(Worry(140, ", ".join(node.throttling.now), Token.CRIT))
-    for words, value, limits in (
-        ("cpu", node.cpu_percent, node.cpu_limits),
-        ("mem", node.mem_percent, node.mem_limits),
+    # A tick at full speed is what processors are for; it is trouble once work is queueing as well.
+    queueing = node.load_1 is None or node.cores is None or node.load_1 >= node.cores
+    for words, value, limits, counts in (
+        ("cpu", node.cpu_percent, node.cpu_limits, queueing),
+        ("mem", node.mem_percent, node.mem_limits, True),
     ):
-        if value is not None and value >= limits[1]:
+        if counts and value is not None and value >= limits[1]:
             found.append(Worry(100 + value / 10, f"{words} {value:.0f} %", Token.CRIT))
     for disk in node.filesystems or ():
         if disk.used_percent >= node.disk_limits[1]:
