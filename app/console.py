@@ -357,6 +357,9 @@ class Console(Frame):
                 await asyncio.wait([job.start() for job in self.deck.running_jobs])
         elif chosen == "leave":
             self.left_jobs = tuple(job for job in self.deck.running_jobs if job.carried)
+        elif chosen == "cancel":
+            for job in self.deck.running_jobs:
+                job.cancel()
         if chosen in ("wait", "leave", "cancel"):
             self.exit(0)
 

@@ -12,7 +12,7 @@ from textual.widgets import Input
 
 from app.column import Token, clean
 from app.keys import normal
-from widgets.page import Span
+from widgets.page import Span, take_keys
 from widgets.sheet import Field, Words
 
 KEEP = 100
@@ -63,7 +63,7 @@ class CommandLine(Vertical):
         self._field.value = text
         self._field.cursor_position = len(text)
         self._at = len(self._past)
-        self._field.focus()
+        take_keys(self._field)
         self._suggest()
 
     def close(self) -> None:

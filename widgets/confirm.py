@@ -11,7 +11,7 @@ from textual.widgets import Input
 from app.column import Token, clean, duration_text
 from app.deck import Answer, Question
 from app.plan import Cost, Risk, Step
-from widgets.page import Line, Span, wrapped
+from widgets.page import Line, Span, take_keys, wrapped
 from widgets.pane import KeyHint
 from widgets.place import bridge_of
 from widgets.sheet import Field, Row, Sheet, Words, label
@@ -161,12 +161,12 @@ class Confirm(Sheet[Answer]):
         wanted = self.question.type_name
         if wanted is not None and self._name_field.value.strip() != wanted.strip():
             self._beside_name.put(((f"! type exactly: {clean(wanted)}", Token.CRIT),))
-            self._name_field.focus()
+            take_keys(self._name_field)
             return
         why = self._why.value.strip()
         if self.question.needs_why and not why:
             self._beside_why.put((("! a reason is required", Token.CRIT),))
-            self._why.focus()
+            take_keys(self._why)
             return
         self.dismiss(Answer(True, why=why))
 

@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from app.column import Token, clean
 from widgets.filter import EVERYTHING, BadFilter, RowFilter, parse
-from widgets.page import Line
+from widgets.page import Line, take_keys
 from widgets.pane import FilterLine
 from widgets.place import Place
 
@@ -50,7 +50,7 @@ class Filtered(Place):
         self.add_class("-filtering")
         self._filter_line.value = self.filter.typed
         self._filter_line.cursor_position = len(self.filter.typed)
-        self._filter_line.focus()
+        take_keys(self._filter_line)
         return True
 
     def back(self) -> bool:

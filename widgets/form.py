@@ -18,7 +18,7 @@ from app.fleet import Resource
 from app.keys import normal
 from app.verb import Param, Shape, Verb
 from widgets.lines import Lines
-from widgets.page import Line, said, wrapped
+from widgets.page import Line, said, take_keys, wrapped
 from widgets.pane import KeyHint
 from widgets.pieces import Piece, strip_of
 from widgets.sheet import Field, Row, Sheet, Words, label
@@ -218,7 +218,7 @@ class Form(Sheet[Arguments | None]):
             if value is not None and (param.required or value != param.default):
                 arguments[param.name] = value
         if first_wrong is not None:
-            first_wrong.focus()
+            take_keys(first_wrong)
             return
         self.dismiss(arguments)
 

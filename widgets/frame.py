@@ -44,12 +44,14 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+HOLD_KEYS = 0.05
+"""Seconds a field has to deal with the key that leaves it, while further keys wait."""
 JOBS_EVERY = 0.25
 """Seconds between two paintings of the jobs at the least."""
 
 
 class MainScreen(Screen[None]):
-    """Header, one place, tray; every key that no field takes is looked up in the keymap."""
+    """Header, one place, tray."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
@@ -64,14 +66,6 @@ class MainScreen(Screen[None]):
         yield frame.command_line
         with ToastCorner():
             yield frame.toasts
-
-    def on_key(self, event: events.Key) -> None:
-        """Letters go to fields; everything else is the console's."""
-        if isinstance(self.focused, Input):
-            return
-        event.stop()
-        event.prevent_default()
-        self._frame.press(normal(event.key, event.character))
 
     def on_resize(self) -> None:
         """Leave the header out where there is no room for it."""
@@ -122,6 +116,7 @@ class Frame(TerminalApp):
         self.watches: set[asyncio.Task[Any]] = set()
         """What runs beside the screen for as long as it stands."""
         self._jobs_due = False
+        self._held: list[events.Key] | None = None
         self.keymap = Keymap(deck.catalog, deck.kinds, deck.inventory.keys)
 
     def _make_pane(self, noun: str) -> KindPane:
@@ -134,6 +129,32 @@ class Frame(TerminalApp):
 
     def press(self, key: str) -> None:
         """What a key does, by its normal name."""
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys in the order they were typed: to the field that has them, else to whatever is on the screen by then.
+
+        Each is dealt with before the next is looked at, so that what is typed ahead, over a slow line or pasted,
+        means what it would have meant typed slowly.
+        """
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if self._held is not None:
+                self._held.append(event)
+                return
+            if isinstance(self.screen, MainScreen):
+                if not isinstance(self.focused, Input):
+                    await self.stage.settled()
+                    self.press(normal(event.key, event.character))
+                    return
+                if event.key in ("enter", "escape"):
+                    self._held = []
+                    self.set_timer(HOLD_KEYS, self._release)
+        await super().on_event(event)
+
+    def _release(self) -> None:
+        """The field has dealt with the key that left it: go on with what was typed since."""
+        held, self._held = self._held or [], None
+        for event in held:
+            self.post_message(event)
 
     # -- beginning ------------------------------------------------------------------------------------------------
 

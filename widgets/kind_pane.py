@@ -10,6 +10,7 @@ from app.fleet import Fleet
 from app.history import History
 from app.kind import Kind
 from app.verb import Verb
+from widgets.page import take_keys
 from widgets.pane import KeyHint, Pane
 
 
@@ -44,6 +45,11 @@ class KindPane(Pane):
             "console.filter": self.action_filter,
         }
 
+    def action_filter(self) -> None:
+        """Type a filter, from the very next key on."""
+        super().action_filter()
+        take_keys(self._filter)
+
     def press(self, ident: str) -> bool:
         """Answer to one of the console's bindings."""
         answer = self._answers.get(ident)
@@ -62,7 +68,7 @@ class KindPane(Pane):
 
     def focus_body(self) -> None:
         """Send the keys to the table."""
-        self.focus_table()
+        take_keys(self.table)
 
     def words(self) -> str:
         """What ``copy`` takes: the ids an action would be for."""

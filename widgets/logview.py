@@ -75,6 +75,7 @@ class LogPage(Page):
         """Moving up ends following; reaching the end begins it again."""
         if self.follow:
             self.top = max(0, len(self.lines) - self.room)
+            self.follow = False
         super().move(lines)
         self.follow = self.top + self.room >= len(self.lines)
         self.redraw()

@@ -30,7 +30,8 @@ def outcome_words(order: Order, outcomes: Sequence[Outcome]) -> tuple[str, bool]
         return (f"{name}: {clean(message)}" if message else f"{name}: done"), False
     first = wrong[0]
     if len(outcomes) == 1:
-        return f"{name}: {first.outcome}{': ' + clean(first.message) if first.message else ''}", True
+        told = clean(first.message) or (f"exit code {first.exit_code}" if first.outcome is Ended.FAILED else "")
+        return f"{name}: {first.outcome}{': ' + told if told else ''}", True
     where = f"{clean(first.id)}: " if first.id else ""
     return f"{name}: {len(wrong)} of {len(outcomes)} not done; {where}{clean(first.message) or first.outcome}", True
 

@@ -12,7 +12,7 @@ from app.column import Token
 from app.fleet import Fleet
 from app.kind import AnyKind
 from widgets.overview import Overview
-from widgets.page import Line
+from widgets.page import Line, take_keys
 from widgets.pane import KeyHint
 from widgets.place import Place, heading
 
@@ -35,7 +35,7 @@ class OverviewPlace(Place):
 
     def focus_body(self) -> None:
         """The tiles have no cursor; the keys still need somewhere to go."""
-        self.overview.focus()
+        take_keys(self.overview)
 
     def title(self) -> tuple[Line, Line]:
         """What this is."""

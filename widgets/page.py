@@ -11,6 +11,7 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 from textual.strip import Strip
+from textual.widget import Widget
 
 from app.column import Token, clean
 from widgets.fit import fit_text
@@ -300,6 +301,12 @@ class Page(Lines, can_focus=True):
                 self.open()
 
 
+def take_keys(widget: Widget) -> None:
+    """Send the keys to a widget from the very next one on; ``Widget.focus`` would let a fast one slip by."""
+    if widget.is_attached:
+        widget.screen.set_focus(widget, scroll_visible=False)
+
+
 def _shortened(pieces: Sequence[Piece], width: int) -> list[Piece]:
     """Pieces cut to ``width`` cells, with ``…`` where something is left out."""
     kept: list[Piece] = []
@@ -323,4 +330,4 @@ def _thumb(top: int, height: int, count: int) -> range:
     return range(start, start + size)
 
 
-__all__ = ["Line", "Meaning", "Page", "Span", "bars", "pieces_of", "plain", "said", "style_of", "wrapped"]
+__all__ = ["Line", "Meaning", "Page", "Span", "bars", "pieces_of", "plain", "said", "style_of", "take_keys", "wrapped"]

@@ -20,7 +20,7 @@ from app.keys import Keymap
 from app.verb import Verb
 from app.witness import Entry
 from widgets.lines import Lines
-from widgets.page import Line, Page, pieces_of
+from widgets.page import Line, Page, pieces_of, take_keys
 from widgets.pane import KeyHint, KeyLine, Rule
 from widgets.pieces import spread
 
@@ -195,7 +195,7 @@ class Place(Vertical):
 
     def focus_body(self) -> None:
         """Send the keys to its body."""
-        self.page.focus()
+        take_keys(self.page)
 
     def retitle(self) -> None:
         """Say anew what it is and which keys it has."""

@@ -16,7 +16,7 @@ from textual.widgets import Input
 from app.column import Token
 from app.keys import normal
 from widgets.lines import Lines
-from widgets.page import Line, Page, pieces_of
+from widgets.page import Line, Page, pieces_of, take_keys
 from widgets.pane import KeyHint, KeyLine, Rule
 from widgets.pieces import strip_of
 from widgets.place import TitleLine
@@ -110,7 +110,7 @@ class Sheet(ModalScreen[T]):
     def on_mount(self) -> None:
         """Fill it, say the keys, and send them to the first field."""
         self.ready()
-        self.first_focus().focus()
+        take_keys(self.first_focus())
         self.rehint()
 
     def rehint(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from textual.containers import Container
-from textual.widget import Widget
+from textual.widget import AwaitMount, Widget
 
 from widgets.kind_pane import KindPane
 from widgets.place import Place
@@ -41,6 +41,7 @@ class Stage(Container):
         self._panes: dict[str, Anywhere] = {}
         self._stops: list[Stop] = [Stop(first)]
         self._at = 0
+        self._mounting: AwaitMount | None = None
         self.place: Anywhere | None = None
         """What is on the screen."""
         self.shown: Callable[[Anywhere], None] = lambda place: None
@@ -49,6 +50,12 @@ class Stage(Container):
     def on_mount(self) -> None:
         """Show the first pane."""
         self._show()
+
+    async def settled(self) -> None:
+        """Wait until the place at hand can answer to keys."""
+        if self._mounting is not None:
+            mounting, self._mounting = self._mounting, None
+            await mounting
 
     @property
     def stop(self) -> Stop:
@@ -119,7 +126,7 @@ class Stage(Container):
             return
         with self.screen.app.batch_update():  # pyright: ignore[reportUnknownMemberType]
             if not place.is_attached:
-                self.mount(place)
+                self._mounting = self.mount(place)
             place.display = True
             if old is not None:
                 old.display = False
