@@ -10,7 +10,7 @@ import asyncssh
 
 from app.errors import Unreachable
 from app.link import LinkCost
-from backends.ssh.connect import lost_words
+from backends.ssh.hop import lost_words
 from backends.ssh.jobs import portable
 from backends.ssh.jumps import Shared
 from backends.ssh.sessions import Buffer, Pipe, refusal

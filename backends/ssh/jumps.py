@@ -16,7 +16,8 @@ from backends.ssh.herd import Herd
 from backends.ssh.prompts import Secrets
 
 if TYPE_CHECKING:
-    from backends.ssh.connect import Hop, Means
+    from backends.ssh.hop import Hop
+    from backends.ssh.login import Means
     from backends.ssh.sessions import Sessions
 
 _Hops = tuple[Resolved, ...]
@@ -178,7 +179,7 @@ def _way(hops: _Hops) -> _Hops:
 
 def _load() -> Callable[[Secrets, Herd], Means]:
     """Import the library where it does not hold up the screen."""
-    from backends.ssh.connect import Means
     from backends.ssh.keys import Keyring
+    from backends.ssh.login import Means
 
     return lambda secrets, herd: Means(secrets, Keyring(secrets), herd)

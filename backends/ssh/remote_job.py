@@ -11,7 +11,8 @@ import asyncssh
 
 from app.errors import QuarterdeckError, Unreachable
 from app.link import LinkCost
-from backends.ssh.connect import connect, lost_words
+from backends.ssh.connect import connect
+from backends.ssh.hop import lost_words
 from backends.ssh.jobs import Marker, ending, marked
 from backends.ssh.jumps import Connections, Shared
 from backends.ssh.sessions import MOST, Pipe, refusal

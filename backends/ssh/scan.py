@@ -11,8 +11,8 @@ import asyncssh
 from app.errors import QuarterdeckError, TimedOut, Unreachable
 from app.inventory.ssh_config import Resolved
 from backends.ssh import hostkeys
-from backends.ssh.connect import Hop
 from backends.ssh.dial import dial
+from backends.ssh.hop import Hop
 from backends.ssh.hostkeys import Finding, fingerprint
 
 TYPES: tuple[tuple[str, ...], ...] = (

@@ -19,7 +19,7 @@ import asyncssh
 from app.column import clean
 from app.errors import BadAnswer, Missing, QuarterdeckError, Unreachable, Unsupported
 from app.link import LinkCost, Progress
-from backends.ssh.connect import lost_words
+from backends.ssh.hop import lost_words
 from backends.ssh.jumps import Shared
 from backends.ssh.sessions import no_subsystem, refusal
 

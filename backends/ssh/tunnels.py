@@ -13,8 +13,8 @@ import asyncssh
 from app.column import clean
 from app.errors import Missing, Unreachable, Unsupported
 from app.link import LinkCost
-from backends.ssh.connect import FORBIDDEN, Streams, lost_words
 from backends.ssh.forwards import Relay
+from backends.ssh.hop import FORBIDDEN, Streams, lost_words
 from backends.ssh.jumps import Shared
 
 if TYPE_CHECKING:
