@@ -71,7 +71,7 @@ def _keep(field: str) -> Any:
     def keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
         options = context.find_object(Options)
         given = parameter.name and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
-        if options is not None and given and not context.resilient_parsing:
+        if options is not None and given:
             setattr(options, field, value)
 
     return keep

@@ -59,6 +59,11 @@ class Root(ListsGlobals, click.Group):
             click.Option(["--version"], is_flag=True, expose_value=False, callback=_version, help="Print the version.")
         )
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """As click does; completion brings no options of its own, and reads the ones that were typed."""
+        extra.setdefault("obj", Options())
+        return super().make_context(*args, **extra)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Nouns in their order, then the tool's own."""
         return [*registry.nouns(self.parts), *OWN]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -52,6 +53,8 @@ def run(work: Callable[[], Coroutine[Any, Any, int]]) -> int:
 
     Remaining tasks are cancelled and given five seconds; threads that hang in a system call are left behind.
     """
+    gc.freeze()
+    gc.enable()
     log_to_file()
     loop = asyncio.new_event_loop()
     try:
