@@ -34,6 +34,7 @@ def main(words: list[str]) -> int:
         at = words.index("shell")
         WORLD.shell = tuple(words[at + 1 :])
     deck = lamp_deck()
+    deck.feed.history = None  # a course that still fills moves by itself, and rightly so
     if "flicker" in words:
         configure = deck.feed.configure
 

@@ -177,6 +177,21 @@ def test_signals_end_it_cleanly_and_are_witnessed(tmp_path: Path, number: signal
         assert f"ended by {number.name}; 1 jobs cancelled" in log
 
 
+def test_a_job_left_to_its_host_is_open_for_the_next_console(tmp_path: Path) -> None:
+    with on_terminal(tmp_path) as terminal:
+        terminal.send("b")
+        terminal.until(b"31 %")
+        terminal.send("q")
+        terminal.until(b"its host carries it on")
+        terminal.send("l")
+        assert terminal.ended() == 0
+    log = "".join(path.read_text() for path in _segments())
+    assert "left running when the console ended" in log
+    assert '"phase":"outcome"' not in log
+    with on_terminal(tmp_path) as terminal:
+        terminal.until(b"never told an end")
+
+
 def test_a_terminal_that_goes_away_ends_it(tmp_path: Path) -> None:
     with on_terminal(tmp_path) as terminal:
         os.close(terminal.master)
