@@ -148,11 +148,11 @@ async def test_a_command_is_asked_for_and_its_output_is_shown(world: World) -> N
         await to_row(it, "desk")
         await it.press("x")
         await it.sheet()
-        await it.type("echo 'two words'")
+        await it.type("echo 'two words' | cat")
         await it.press("enter")
         await it.at("job")
-        await it.until(lambda: "desk says echo two words" in it.lines())
-        assert world.done == ["exec ['echo', 'two words'] desk"]
+        await it.until(lambda: "desk says echo 'two words' | cat" in it.lines())
+        assert world.done == ["exec [\"echo 'two words' | cat\"] desk"]
         await it.press("escape")
         assert it.place_name == "lamps"
 
@@ -290,7 +290,7 @@ async def test_a_command_line_takes_targets_options_and_a_tail(world: World) -> 
                 await it.sheet()
                 await it.press("enter")
         await it.until(lambda: len(world.done) == 3)
-        assert sorted(world.done) == ["dim 9 desk", "dim 9 hall", "exec ['echo', 'hi'] garden"]
+        assert sorted(world.done) == ["dim 9 desk", "dim 9 hall", "exec ['echo hi'] garden"]
 
 
 async def test_tab_completes_what_may_come_next() -> None:

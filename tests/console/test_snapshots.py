@@ -23,6 +23,11 @@ Play = Callable[[Driven], Awaitable[None]]
 NOON = "2026-01-31T12:00:00.000000Z"
 
 
+def _in_utc(stamp: str, pattern: str = "") -> str:
+    """The time of day as it is stored, wherever the tests run."""
+    return stamp[11:19]
+
+
 def fixed_console(folder: Path) -> Console:
     """A console whose world does not move: its past is drawn already, and time stands still in the witness."""
     deck = lamp_deck()
@@ -152,7 +157,7 @@ SCREENS: dict[str, Play] = {
 def test_screen(
     snap_compare: Snap, screen: str, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witness_pane, "local_time", lambda stamp, pattern="": stamp[11:19])
+    monkeypatch.setattr(witness_pane, "local_time", _in_utc)
     console = fixed_console(tmp_path / "witness")
 
     async def play(pilot: Pilot[Any]) -> None:
