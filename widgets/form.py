@@ -34,6 +34,8 @@ def shown_default(param: Param, value: Any) -> str:
     """A value as it would be typed."""
     if value is None:
         return ""
+    if param.shape is Shape.COMMAND and len(value) == 1:
+        return str(value[0])
     if param.many:
         return shlex.join(str(one) for one in value)
     return str(value)
@@ -68,6 +70,8 @@ def read_typed(param: Param, typed: str) -> Any:
         if param.required:
             raise Wrong("required")
         return None
+    if param.shape is Shape.COMMAND:
+        return (text,)  # one word is a whole shell command line: pipes and quotes are the shell's there
     if not param.many:
         return read_one(param, text)
     try:

@@ -95,7 +95,6 @@ def kind_called(word: str, kinds: Mapping[str, AnyKind]) -> AnyKind | None:
 def _verb_line(kind: AnyKind, rest: str, tail: str, deck: Deck) -> Do:
     try:
         words = shlex.split(rest)
-        command = tuple(shlex.split(tail)) if tail else ()
     except ValueError:
         raise ConfigurationError("a quotation mark is not closed") from None
     verb = deck.catalog.find(kind.noun, words[0])
@@ -108,11 +107,11 @@ def _verb_line(kind: AnyKind, rest: str, tail: str, deck: Deck) -> Do:
         words.pop()
     plain, arguments = _options(verb, words[1:])
     targets, arguments = _positions(verb, plain, arguments)
-    if command:
+    if tail.strip():
         param = next((p for p in verb.params if p.shape is Shape.COMMAND), None)
         if param is None:
             raise ConfigurationError(f"'{verb.title}' takes nothing after --")
-        arguments[param.name] = command
+        arguments[param.name] = (tail.strip(),)  # one word is a whole shell command line
     return Do(verb, targets, arguments, form)
 
 
