@@ -54,7 +54,7 @@ def ending(ended: Ended, exit_code: int, message: str) -> str:
     words = str(ended)
     if ended is Ended.FAILED:
         words += f", exit {exit_code}"
-    return f"{words}: {clean(message)}" if message else words
+    return f"{words}: {clean(message)}" if message and message != words else words
 
 
 def _plain(line: str) -> str:

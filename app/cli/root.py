@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import click
@@ -206,8 +207,16 @@ def _defect(error: Exception) -> int:
     return 1
 
 
+def _open_missing() -> None:
+    """Where a caller closed stdin, stdout or stderr, Python has ``None`` there: nothing comes of it and goes to it."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+
+
 def run(words: Sequence[str]) -> NoReturn:
     """Run one command line and end the process with its exit code."""
+    _open_missing()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -128,3 +128,22 @@ def test_a_signal_cancels_prints_the_outcome_witnesses_it_and_exits_130(number: 
     assert (item["id"], item["outcome"], item["exit_code"]) == ("here", "cancelled", 130)
     entries = json.loads(run("witness", "query", "--verb", "exec").stdout)["items"]
     assert [entry["outcome"] for entry in entries if entry["phase"] == "outcome"] == ["cancelled"]
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_fault(closed: str) -> None:
+    script = f"{' '.join(PROGRAM)} node exec here --yes -- true {closed}"
+    assert subprocess.run(["sh", "-c", script], capture_output=True, timeout=60, check=False).returncode == 0
+    console = subprocess.run(
+        ["sh", "-c", f"{' '.join(PROGRAM)} {closed}"], capture_output=True, timeout=60, check=False
+    )
+    assert console.returncode == 2
+
+
+def test_the_trace_ties_the_entries_of_one_command_line() -> None:
+    done = run("node", "exec", "here", "--yes", "--trace-id", "t-9", "--", "true")
+    assert done.returncode == 0
+    entries = json.loads(run("witness", "query").stdout)["items"]
+    assert {entry["trace"] for entry in entries} == {"t-9"}
+    tree = run("witness", "trace", "t-9", "--output", "table")
+    assert (tree.returncode, "node exec" in tree.stdout) == (0, True)
