@@ -253,7 +253,7 @@ def _note(node: Node) -> Cell:
 
 
 COLUMNS: tuple[Column[Node], ...] = (
-    Column("NAME", lambda n: column.text(n.name), 12, priority=0, help="configured name"),
+    Column("NAME", lambda n: column.text(n.name), 11, priority=0, help="configured name"),
     Column("STATE", _state, 9, priority=0, help="up, stale, down or unknown; ! wants a person"),
     Column("CPU", lambda n: column.bar(n.cpu_percent, n.cpu_limits, 4), 11, priority=1, help="of all cores"),
     Column("", lambda n: Cell(""), 8, priority=4, spark="cpu", spark_max=100, help="CPU of the last minutes"),
@@ -263,7 +263,7 @@ COLUMNS: tuple[Column[Node], ...] = (
     Column("NET", _net, 11, priority=5, help="bytes per second in and out"),
     Column("GPU", _gpu, 7, "right", priority=6, help="the busiest one"),
     Column("UP", lambda n: column.duration(n.uptime_s), 5, "right", priority=4, help="since the last boot"),
-    Column("NOTE", _note, 12, priority=2, flex=True, help="what is wrong with it, in words"),
+    Column("NOTE", _note, 8, priority=2, flex=True, help="what is wrong with it, in words"),
     Column("SWAP", lambda n: column.percent(n.swap_percent), 6, "right", priority=7, wide=True, help="in use"),
     Column("READ", lambda n: column.rate(n.disk_read_bytes_per_s), 7, "right", priority=8, wide=True, help="disks"),
     Column("WRITE", lambda n: column.rate(n.disk_write_bytes_per_s), 7, "right", priority=8, wide=True, help="disks"),
