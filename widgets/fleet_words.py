@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from app.deck import Deck
-from app.fleet import Fleet, Mood, Ref
+from app.fleet import Fleet, ReadingKey, Ref, Resource
 from app.witness import Entry, Operation
 from widgets.header import Summary
-from widgets.row_order import RowCache
 from widgets.view_state import TROUBLE
 
 
+Tally = dict[str, tuple[int, int]]
+"""Noun -> (how many, how many in trouble)."""
+
+
 class Headcount:
-    """Sums the fleet up for the header; only rows that changed are looked at anew."""
+    """Sums the fleet up for the header; only readings that changed are looked at anew."""
 
     def __init__(self, deck: Deck, demo: str, clock: Callable[[], str]) -> None:
         self._deck = deck
         self._demo = demo
         self._clock = clock
-        self._moods = {noun: RowCache[Mood](kind.mood) for noun, kind in deck.kinds.items()}
+        self._moods = {noun: kind.mood for noun, kind in deck.kinds.items()}
+        self._known: dict[ReadingKey, tuple[Sequence[Resource], Tally]] = {}
         self._fleet: Fleet | None = None
         self._counts: tuple[str, ...] = ()
         self._trouble = 0
@@ -41,18 +46,31 @@ class Headcount:
         )
 
     def _count(self, fleet: Fleet) -> None:
-        counts: list[str] = []
-        self._trouble = 0
-        for noun, kind in self._deck.kinds.items():
-            moods = self._moods[noun]
-            count = 0
-            for row in fleet.noun(noun):
-                count += 1
-                self._trouble += moods(row) in TROUBLE
-            if len(moods) > count:
-                moods.keep_only(row.id for row in fleet.noun(noun))
-            counts.append(f"{count} {noun if count == 1 else kind.plural}")
-        self._counts = tuple(counts)
+        """Count what each reading holds, again only where its rows are others than last time."""
+        known, self._known = self._known, {}
+        for key, reading in fleet.readings.items():
+            before = known.get(key)
+            same = before is not None and before[0] is reading.items
+            self._known[key] = before if same and before is not None else (reading.items, self._tally(reading.items))
+        totals: Counter[str] = Counter()
+        trouble = 0
+        for _, tally in self._known.values():
+            for noun, (count, bad) in tally.items():
+                totals[noun] += count
+                trouble += bad
+        self._trouble = trouble
+        self._counts = tuple(
+            f"{totals[noun]} {noun if totals[noun] == 1 else kind.plural}" for noun, kind in self._deck.kinds.items()
+        )
+
+    def _tally(self, items: Sequence[Resource]) -> Tally:
+        """How many of each kind there are, and how many of them want a person."""
+        tally: Tally = {}
+        for row in items:
+            count, bad = tally.get(row.NOUN, (0, 0))
+            mood = self._moods.get(row.NOUN)
+            tally[row.NOUN] = (count + 1, bad + (mood is not None and mood(row) in TROUBLE))
+        return tally
 
 
 def target_refs(target: str) -> tuple[Ref, ...]:

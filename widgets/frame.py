@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from app.job import Job
 from app.keys import Keymap, normal
 from app.paths import Paths
 from app.witness import Entry
+from widgets.clipboard import give_to_tmux
 from widgets.command import CommandLine
 from widgets.describe import DescribePlace
 from widgets.fleet_words import Headcount, open_intents
@@ -329,4 +331,6 @@ class Frame(TerminalApp):
         """Put text into the operator's clipboard, through tmux as well, and say so."""
         if text.strip():
             self.copy_to_clipboard(text)
+            if os.environ.get("TMUX") and self.screen_driver is not None:
+                self.do(give_to_tmux(text))
             self.tell(f"copied {what}")

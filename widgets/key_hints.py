@@ -10,11 +10,16 @@ from app.fleet import Resource
 from app.keys import Keymap
 from widgets.pane import KeyHint
 
+LOOKED_AT = 20
+"""Rows that decide whether a key is greyed."""
+
 
 def verb_hints(deck: Deck, keymap: Keymap, noun: str | None, targets: Sequence[Resource]) -> tuple[KeyHint, ...]:
     """The keys of what the rows' backend offers, greyed where a rule refuses it; a read-only console has none."""
     if noun is None:
         return ()
+    # The keys are greyed by the first of many marked rows; pressing one judges all of them.
+    targets = targets[:LOOKED_AT]
     able = [*(deck.offered(targets[0]) if targets else ()), *deck.offered_by_kind(noun)]
     hints: list[KeyHint] = []
     for verb in deck.catalog.on(noun):
