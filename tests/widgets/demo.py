@@ -74,7 +74,7 @@ def demo_nodes() -> tuple[Node, ...]:
         node("pi-garage", 4, 41, fault=None, filesystems=disk("/var", 94)),
         node("hp", 12, 55, uptime_s=86400.0 * 112),
         node("hp2", None, None, state="down", fault="no answer from 10.0.4.12:22", load_1=None, filesystems=None),
-        node("ws1", 91, 64, gpus=gpu(87), uptime_s=9 * 3600.0, filesystems=disk("/home", 63)),
+        node("ws1", 91, 64, load_1=17.0, gpus=gpu(87), uptime_s=9 * 3600.0, filesystems=disk("/home", 63)),
         node("ws2", 7, 31, gpus=gpu(0), uptime_s=86400.0 * 12),
         node("nas", 2, 38, filesystems=disk("/srv/pool", 83), uptime_s=86400.0 * 203),
         node("proxmox-a", 34, 71, uptime_s=86400.0 * 64),
