@@ -214,7 +214,16 @@ class Console(Frame):
             targets = meant(self.deck, self.deck.kinds[verb.noun], said.words)
         elif verb.takes_target and place is not None and place.noun == verb.noun:
             targets, hidden = place.targets(), place.hidden_marks
-        self.begin(verb, targets, arguments=said.arguments, form=said.form, hidden=hidden)
+        if verb.view or not self._refused(verb, targets):
+            self.begin(verb, targets, arguments=said.arguments, form=said.form, hidden=hidden)
+        elif targets or not verb.takes_target:
+            # A key that is not there was hardly meant; a typed command was, and what refuses it is witnessed.
+            self.act(verb, targets, said.arguments, hidden=hidden)
+
+    def _refused(self, verb: Verb, targets: Sequence[Resource]) -> bool:
+        """Whether it is clear before planning that nothing of it can be done."""
+        offered = not targets or any(verb in self.deck.offered(target) for target in targets)
+        return not offered or isinstance(self.deck.permitted(verb, targets), Refuse)
 
     # -- acting ---------------------------------------------------------------------------------------------------
 
@@ -327,7 +336,7 @@ class Console(Frame):
     async def terminal(self, argv: Sequence[str], env: Mapping[str, str] | None) -> int:
         """Let a child have the terminal; the screen comes back as it was."""
         if self.screen_driver is None:
-            raise Unsupported("there is no terminal to hand over")
+            raise Unsupported("there is no terminal to hand over", todo="run it from a terminal")
         async with self._handing_over:
             interrupt = signal.getsignal(signal.SIGINT)
             with self.batch_update(), self.suspend():

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
@@ -271,6 +272,8 @@ class Deck:
                 cannot.append(_outcome(order, ref.id, Ended.FAILED, "there is no such target any more", 1))
             else:
                 found.append(target)
+        # One order whatever the door: marks have none, and sources answer as they come. The plan's digest covers it.
+        found.sort(key=lambda target: _counting(target.id))
         return found, cannot
 
     async def _plan(self, order: Order, targets: Sequence[Resource]) -> tuple[list[_Part], list[Outcome]]:
@@ -638,6 +641,12 @@ def _outcome(
         trace=order.trace,
         data=data or {},
     )
+
+
+def _counting(name: str) -> list[tuple[bool, int, str]]:
+    """A key that sorts names as people count: ``n2`` before ``n10``."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(number, int(part) if number else 0, part) for part in parts for number in [part.isdecimal()]]
 
 
 def _cost(cost: Cost) -> dict[str, Any]:

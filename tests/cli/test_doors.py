@@ -249,7 +249,7 @@ def test_several_targets_that_say_the_same_are_folded_failures_first(quarterdeck
     world.broken.clear()
     world.told.clear()
     same = quarterdeck("kettle", "say", "*", "--output", "table", "--no-color", "--", "hello")
-    assert same.out.splitlines()[0].startswith("── kitchen/red, kitchen/blue, office/red (3) ──")
+    assert same.out.splitlines()[0].startswith("── kitchen/blue, kitchen/red, office/red (3) ──")
     assert same.out.splitlines()[1:] == ["hello"]
 
 

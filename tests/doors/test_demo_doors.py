@@ -1,0 +1,85 @@
+"""Every verb of every kind, on the pretend fleet: whatever door it comes through, the witness says the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app import registry
+from app.plan import Risk
+from app.registry import DEMO
+from app.verb import Catalog, Verb
+from backends.demo.backend import Demo
+from tests.doors import doors
+from tests.doors.doors import Action, Left
+
+CATALOG = Catalog({noun: kind.verbs for noun, kind in registry.kinds(DEMO).items()})
+VERBS = {verb.id: verb for verb in CATALOG if not verb.view}
+
+GIVEN: dict[str, dict[str, str]] = {
+    "node.exec": {"command": "echo 'two words' | tail -1"},
+    "node.signal": {"pid": "137", "signal": "HUP"},
+    "node.service": {"action": "restart", "unit": "nginx.service"},
+    "node.tunnel": {"spec": "8080:localhost:80"},
+    "node.untunnel": {"port": "8080"},
+    "node.put": {"path": "a file"},
+    "node.get": {"path": "/etc/hostname"},
+    "node.mute": {"until": "2h", "reason": "new disk"},
+    "node.add": {"name": "moon", "ssh": "ops@moon.example", "tag": "far 'b'", "sudo": "ask"},
+    "node.ping": {"count": "2"},
+}
+"""What is typed where a verb takes more than a target; a required input without an entry here fails its test."""
+
+DOORS: dict[str, Callable[[Action, doors.Start_], Left]] = {
+    "key": doors.by_key,
+    "line": doors.by_line,
+    "palette": doors.by_palette,
+}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Pretend work takes no time; the file that is copied stands where the test runs."""
+    monkeypatch.setattr(Demo, "pace", 0.001)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a file").write_text("text")
+
+
+def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """An empty witness for one door."""
+    monkeypatch.setenv("QUARTERDECK_HOME", str(tmp_path / name))
+
+
+def action_of(verb: Verb, targets: tuple[str, ...]) -> Action:
+    """The verb on those targets, with what it takes."""
+    given = GIVEN.get(verb.id, {})
+    missing = [param.name for param in verb.params if param.required and param.name not in given]
+    assert not missing, f"say in GIVEN what '{verb.id}' takes as {missing}"
+    return Action(verb, targets if verb.takes_target else (), given, asks=verb.risk is not Risk.SAFE)
+
+
+@pytest.mark.parametrize("ident", VERBS)
+def test_every_door_leaves_the_same_entries(ident: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    verb = VERBS[ident]
+    action = action_of(verb, ("hp1",))
+    home(monkeypatch, tmp_path, "cli")
+    expected = doors.by_command_line(action, ["--demo", "--nodes", "2"])
+    assert expected, "the command line left nothing"
+    for name, door in DOORS.items():
+        if name == "key" and verb.key is None:
+            continue
+        home(monkeypatch, tmp_path, name)
+        assert door(action, doors.demo(2)) == expected, name
+
+
+@pytest.mark.parametrize("ident", ["node.exec", "node.reboot", "node.mute"])
+def test_several_targets_leave_the_same_entries(ident: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    action = action_of(VERBS[ident], ("hp1", "pi1", "pi2"))
+    home(monkeypatch, tmp_path, "cli")
+    expected = doors.by_command_line(action, ["--demo", "--nodes", "3"])
+    assert sum(entry["phase"] == "outcome" for entry in expected) == 3
+    for name, door in DOORS.items():
+        home(monkeypatch, tmp_path, name)
+        assert door(action, doors.demo(3)) == expected, name
