@@ -179,6 +179,9 @@ def _way(hops: _Hops) -> _Hops:
 
 def _load() -> Callable[[Secrets, Herd], Means]:
     """Import the library where it does not hold up the screen."""
+    from backends.ssh.library import import_asyncssh
+
+    import_asyncssh()
     from backends.ssh.keys import Keyring
     from backends.ssh.login import Means
 
