@@ -11,38 +11,26 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
-
-from textual import on
 
 from app.backend import Refuse
 from app.deck import Answer, Deck, Order, Question
-from app.errors import ConfigurationError, Unsupported, WitnessError
+from app.errors import Unsupported, WitnessError
 from app.fleet import Resource
 from app.job import Job, Outcome
 from app.verb import Shape, Verb
 from app.witness import Draft, Phase, new_trace
-from widgets.command import CommandLine
 from widgets.confirm import Confirm
-from widgets.describe import DescribePlace
 from widgets.form import Form, needs_form
-from widgets.frame import Frame
-from widgets.help import HelpPlace
-from widgets.jobs import JobPlace, JobsPlace, ResultPlace
-from widgets.key_hints import split_alt
+from widgets.jobs import JobPlace, ResultPlace
 from widgets.leaving import Leaving
 from widgets.outcome_words import outcome_words, wants_reading
-from widgets.raw import RawPlace
-from widgets.search import open_palette
 from widgets.secret import SecretQueue
 from widgets.sheet import Sheet
-from widgets.stage import OVERVIEW
+from widgets.steering import Steering
 from widgets.terminal_app import TerminalApp
-from widgets.theme import wear
 from widgets.viewing import ViewPlace
-from widgets.witness_pane import WitnessPlace
-from widgets.words import Do, Go, Press, Wear, meant, read_command
 
 T = TypeVar("T")
 
@@ -50,7 +38,7 @@ END_WITHIN = 10.0
 """Seconds that cancelled jobs have to end what they began, when the console ends."""
 
 
-class Console(Frame):
+class Console(Steering):
     """The full-screen program."""
 
     def __init__(self, deck: Deck, **how: Any) -> None:
@@ -63,167 +51,6 @@ class Console(Frame):
         self._orders: dict[str, asyncio.Task[Any]] = {}
         self.left_jobs: tuple[Job, ...] = ()
         """Jobs that their hosts carry on after this console."""
-        self._answers: dict[str, Callable[[], object]] = {
-            "command-line": self.command_line.open,
-            "help": lambda: self.visit(lambda: HelpPlace(self._noun)),
-            "back": self._back,
-            "describe": lambda: self._of_cursor(DescribePlace),
-            "open": lambda: self._of_cursor(DescribePlace),
-            "raw-view": lambda: self._of_cursor(RawPlace),
-            "copy": self._copy,
-            "overview": lambda: self.pane(OVERVIEW),
-            "witness": lambda: self.visit(WitnessPlace),
-            "jobs": lambda: self.visit(JobsPlace),
-            "palette": lambda: open_palette(self),
-            "quit": self._quit,
-            "history-back": lambda: self.stage.step(-1),
-            "history-forward": lambda: self.stage.step(1),
-            "last-view": self.stage.last,
-            "next": self._next_pane,
-            "theme": lambda: self._wear(""),
-            "look-again-now": deck.feed.nudge_all,
-        }
-        for number, noun in enumerate(deck.kinds, start=1):
-            self._answers[f"pane-{number}"] = lambda noun=noun: self.pane(noun)
-
-    # -- keys -----------------------------------------------------------------------------------------------------
-
-    @property
-    def _noun(self) -> str | None:
-        return self.place.noun if self.place is not None else None
-
-    def press(self, key: str) -> None:
-        """What a key does: the place's own keys first, then the console's, then the verbs of the rows at hand."""
-        place = self.place
-        if place is None or not place.is_mounted or place.own_key(key):
-            return
-        with_form, key = split_alt(key)
-        binding = self.keymap.find(key, place.noun)
-        if binding is None:
-            return
-        if not binding.id.startswith("console."):
-            noun, _, name = binding.id.partition(".")
-            verb = self.deck.catalog.find(noun, name)
-            if verb is not None:
-                self.begin(verb, place.targets(), form=with_form, hidden=place.hidden_marks)
-        elif not place.press(binding.id):
-            self.do_binding(binding.id)
-
-    def do_binding(self, ident: str) -> None:
-        """What one of the console's own bindings does everywhere."""
-        answer = self._answers.get(ident.removeprefix("console."))
-        if answer is not None:
-            answer()
-
-    def _back(self) -> None:
-        if self.place is not None and not self.place.back():
-            self.toasts.clear()
-            self.stage.leave()
-
-    def _of_cursor(self, make: Callable[[Any], Any]) -> None:
-        """Describe or show raw the row under the cursor, never the marked ones."""
-        ref = getattr(self.place, "cursor_ref", None) or getattr(self.place, "ref", None)
-        if ref is None:
-            self.tell("no row is chosen")
-        else:
-            self.visit(lambda: make(ref))
-
-    def _copy(self) -> None:
-        if self.place is not None:
-            self.clip(self.place.words(), "to the clipboard")
-
-    def _next_pane(self) -> None:
-        at = self.pane_names.index(self.stage.stop.name) if self.stage.stop.name in self.pane_names else -1
-        self.pane(self.pane_names[(at + 1) % len(self.pane_names)])
-
-    def _wear(self, name: str) -> None:
-        """Another theme: the one named, or the next by name."""
-        names = sorted(self.themes.looks)
-        if name and name not in names:
-            raise ConfigurationError(f"there is no theme '{name}'", todo=f"there are: {', '.join(names)}")
-        current = names.index(self.theme) if self.theme in names else -1
-        chosen = name or names[(current + 1) % len(names)]
-        self.theme_wanted = chosen
-        wear(self, self.themes, chosen)
-        self.tell(f"theme {chosen}")
-
-    # -- the palette and the : line -------------------------------------------------------------------------------
-
-    def offers(self) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-        """Everything that can be done here and now: (line, help, what it does)."""
-        place = self.place
-        targets = place.targets() if place is not None else ()
-        hidden = place.hidden_marks if place is not None else 0
-        whom = targets[0].name if len(targets) == 1 else f"{len(targets)} marked"
-        for verb in self.deck.offered(targets[0]) if targets else ():
-            if not isinstance(self.deck.permitted(verb, targets), Refuse):
-                yield f"{verb.title} {whom}", verb.help, lambda verb=verb: self.begin(verb, targets, hidden=hidden)
-                if verb.params and not needs_form(verb):
-                    line = f"{verb.title} {whom} …"
-                    yield line, "with options", lambda verb=verb: self.begin(verb, targets, form=True, hidden=hidden)
-        for noun, kind in self.deck.kinds.items():
-            for verb in self.deck.offered_by_kind(noun):
-                if not isinstance(self.deck.permitted(verb), Refuse):
-                    yield verb.title, verb.help, lambda verb=verb: self.begin(verb, ())
-            yield kind.plural, "pane", lambda noun=noun: self.pane(noun)
-        for word in ("overview", "jobs", "witness", "help", "quit"):
-            yield word, self.keymap.key(f"console.{word}"), lambda word=word: self.do_binding(f"console.{word}")
-        for name in sorted(self.themes.looks):
-            yield f"theme {name}", self.themes.looks[name].title, lambda name=name: self._wear(name)
-
-    @on(CommandLine.Typed)
-    def _typed(self, event: CommandLine.Typed) -> None:
-        try:
-            self._obey(event.text)
-        except ConfigurationError as error:
-            self.command_line.complain(str(error))
-        else:
-            self._left()
-
-    @on(CommandLine.Left)
-    def _left(self) -> None:
-        self.command_line.close()
-        if self.place is not None:
-            self.place.focus_body()
-
-    def _obey(self, text: str) -> None:
-        """Do what a command line says. Raises ConfigurationError where it means nothing."""
-        said = read_command(text, self.deck)
-        if isinstance(said, Press):
-            self.do_binding(said.ident)
-        elif isinstance(said, Wear):
-            self._wear(said.theme)
-        elif isinstance(said, Go):
-            self.pane(said.noun)
-            if said.filter is not None:
-                self.call_after_refresh(self._filter_pane, said.noun, said.filter)
-        else:
-            self._obey_verb(said)
-
-    def _filter_pane(self, noun: str, typed: str) -> None:
-        pane = self.stage.pane(noun)
-        set_filter = getattr(pane, "set_filter", None)
-        if set_filter is not None:
-            set_filter(typed)
-
-    def _obey_verb(self, said: Do) -> None:
-        verb, place = said.verb, self.place
-        targets: tuple[Resource, ...] = ()
-        hidden = 0
-        if verb.takes_target and said.words:
-            targets = meant(self.deck, self.deck.kinds[verb.noun], said.words)
-        elif verb.takes_target and place is not None and place.noun == verb.noun:
-            targets, hidden = place.targets(), place.hidden_marks
-        if verb.view or not self._refused(verb, targets):
-            self.begin(verb, targets, arguments=said.arguments, form=said.form, hidden=hidden)
-        elif targets or not verb.takes_target:
-            # A key that is not there was hardly meant; a typed command was, and what refuses it is witnessed.
-            self.act(verb, targets, said.arguments, hidden=hidden)
-
-    def _refused(self, verb: Verb, targets: Sequence[Resource]) -> bool:
-        """Whether it is clear before planning that nothing of it can be done."""
-        offered = not targets or any(verb in self.deck.offered(target) for target in targets)
-        return not offered or isinstance(self.deck.permitted(verb, targets), Refuse)
 
     # -- acting ---------------------------------------------------------------------------------------------------
 
@@ -352,7 +179,8 @@ class Console(Frame):
 
     # -- the end --------------------------------------------------------------------------------------------------
 
-    def _quit(self) -> None:
+    def quit(self) -> None:
+        """End; while jobs run, ask what becomes of them."""
         if self.deck.running_jobs:
             self.do(self._ask_before_quitting())
         else:

@@ -11,7 +11,6 @@ from app.witness import Entry, Operation
 from widgets.header import Summary
 from widgets.view_state import TROUBLE
 
-
 Tally = dict[str, tuple[int, int]]
 """Noun -> (how many, how many in trouble)."""
 

@@ -79,6 +79,14 @@ class ConsoleDriver(LinuxDriver):
         self.terminal = TerminalFile(stream.fileno() if stream is not None else 2)
         self._file: Any = self.terminal
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """What the terminal itself says; ``COLUMNS`` and ``LINES`` in the environment are those of another moment."""
+        with contextlib.suppress(OSError):
+            size = os.get_terminal_size(self.terminal.fileno())
+            if size.columns > 0 and size.lines > 0:
+                return size.columns, size.lines
+        return super()._get_terminal_size()
+
     @property
     def waiting(self) -> int:
         """How many writes the terminal has not taken yet."""

@@ -34,7 +34,7 @@ class Terminal:
         """Where in what was seen the answer to the last keys begins."""
         self.master, slave = pty.openpty()
         self.resize(*size)
-        env = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT)}
+        env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "77", "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.console.program", *words],
             stdin=slave,
