@@ -39,9 +39,9 @@ class Leaving(Sheet[Choice]):
     def hints(self) -> Sequence[KeyHint]:
         """The ways out."""
         return (
-            KeyHint("w", "wait for them, then quit"),
-            KeyHint("l", "leave them (the others are cancelled)", enabled=self._carried),
-            KeyHint("c", "cancel them and quit"),
+            KeyHint("w", "wait, then quit"),
+            KeyHint("l", "leave those carried on", enabled=self._carried),
+            KeyHint("c", "cancel all"),
             KeyHint("escape", "stay"),
         )
 

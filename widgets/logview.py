@@ -136,7 +136,7 @@ class LogPlace(Filtered):
     def title(self) -> tuple[Line, Line]:
         """Whose lines, how many, and whether the end is followed."""
         about = self._stream.title or (self.ref.id if self.ref is not None else "")
-        left = (*heading(self.verb.name, about), (self._count(), Token.MUTED), *self.filter_words())
+        left = (*heading(self.verb.name, about), (f"   {self._count()}", Token.MUTED), *self.filter_words())
         state = self._state
         token = Token.MUTED
         if state == "reading":
