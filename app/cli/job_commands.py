@@ -10,6 +10,7 @@ import click
 from app.cli.options import ListsGlobals, Options
 
 if TYPE_CHECKING:
+    from app.column import Column
     from app.witness import Operation
 
 
@@ -74,15 +75,15 @@ def _item(operation: Operation) -> dict[str, Any]:
     }
 
 
-def _columns() -> list[Any]:
+def _columns() -> list[Column[Any]]:
     from app.column import Column, duration, text
 
     return [
-        Column[Any]("TRACE", lambda item: text(item["id"]), 16, priority=0),
-        Column[Any]("VERB", lambda item: text(item["verb"]), 14, priority=0),
-        Column[Any]("TARGET", lambda item: text(item["target"]), 20, priority=1),
-        Column[Any]("AGE", lambda item: duration(item["age_s"]), 6, "right", 1),
-        Column[Any]("HANDLE", lambda item: text(", ".join(item["handles"])), 20, priority=2),
-        Column[Any]("OPERATOR", lambda item: text(item["operator"]), 10, priority=4),
-        Column[Any]("WHY", lambda item: text(item["why"]), 20, priority=3),
+        Column("TRACE", lambda item: text(item["id"]), 16, priority=0),
+        Column("VERB", lambda item: text(item["verb"]), 14, priority=0),
+        Column("TARGET", lambda item: text(item["target"]), 20, priority=1),
+        Column("AGE", lambda item: duration(item["age_s"]), 6, "right", 1),
+        Column("HANDLE", lambda item: text(", ".join(item["handles"])), 20, priority=2),
+        Column("OPERATOR", lambda item: text(item["operator"]), 10, priority=4),
+        Column("WHY", lambda item: text(item["why"]), 20, priority=3),
     ]

@@ -159,12 +159,13 @@ def section_lines(title: str, sections: Sequence[Section], kind: AnyKind, row: R
         width = max((len(label) for label, _ in section.lines), default=0)
         lines += [f"  {label:<{width}}  {painted(cell.text, cell.token, color=color)}" for label, cell in section.lines]
         if section.rows:
-            columns = [
-                Column[Any](head, lambda cells, number=number: cells[number], 0)
-                for number, head in enumerate(section.header)
-            ]
+            columns = [_nth(head, number) for number, head in enumerate(section.header)]
             lines += [f"  {line}" for line in table_lines(columns, section.rows, color=color)]
     return lines
+
+
+def _nth(title: str, number: int) -> Column[Sequence[Cell]]:
+    return Column(title, lambda cells: cells[number], 0)
 
 
 def view(
