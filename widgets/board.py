@@ -12,7 +12,7 @@ from app.deck import Deck
 from app.fleet import Fleet
 from app.keys import normal
 from app.paths import Paths
-from widgets.terminal_app import TerminalApp
+from widgets.terminal_app import TerminalApp, collect_from_now_on
 from widgets.theme import DEFAULT, SHIPPED, Themes, wear
 from widgets.wallboard import Wallboard
 
@@ -60,6 +60,7 @@ class Board(TerminalApp):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        collect_from_now_on()
         self.begin_terminal()
         self.deck.feed.listen(self._heard)
         self.deck.feed.configure(self.deck.inventory)

@@ -37,7 +37,7 @@ from widgets.overview_place import OverviewPlace
 from widgets.place import Place
 from widgets.stage import OVERVIEW, Anywhere, Stage, Stop
 from widgets.table import FleetTable
-from widgets.terminal_app import TerminalApp
+from widgets.terminal_app import TerminalApp, collect_from_now_on
 from widgets.theme import DEFAULT, SHIPPED, Themes, wear
 from widgets.toasts import ToastCorner, Toasts
 from widgets.words import completions
@@ -167,6 +167,7 @@ class Frame(TerminalApp):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        collect_from_now_on()
         deck = self.deck
         self.begin_terminal()
         deck.feed.listen(self._heard)

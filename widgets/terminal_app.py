@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 from typing import Any, ClassVar
@@ -17,6 +18,12 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at a terminal that is behind."""
+
+
+def collect_from_now_on() -> None:
+    """Look for garbage again, once the first screen stands; what was loaded until then stays and is left out."""
+    gc.freeze()
+    gc.enable()
 
 
 class TerminalApp(App[int]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
@@ -35,7 +34,6 @@ def _open(
         )
     from app.start import Start, log_to_file, open_deck
 
-    gc.enable()
     log_to_file(rotate=True)
     deck = open_deck(Start(hosts=options.hosts, read_only=read_only, demo=options.pretend), parts=parts)
     label = f"DEMO · {options.pretend} pretend nodes" if options.pretend else ""

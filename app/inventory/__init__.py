@@ -37,9 +37,9 @@ def load(path: Path | None = None) -> Inventory:
         from app.inventory.building import built_in
 
         return built_in(found)
-    from app.inventory import loading
+    from app.inventory import kept
 
-    return loading.load(path)
+    return kept.load(path)
 
 
 def validate(path: Path | None = None) -> tuple[Mistake, ...]:

@@ -30,6 +30,8 @@ class Demo(Backend, DemoNodeVerbs):
         super().__init__(context)
         self._began = context.clock()
         self.machines: dict[str, Machine] = {machine.name: machine for machine in machines(context.demo)}
+        self._blocks: dict[int, list[Machine]] = {}
+        self._sorted = -1
 
     def clock(self) -> float:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Seconds since the pretend fleet began, plus ten minutes so that it has a past."""
@@ -47,7 +49,7 @@ class Demo(Backend, DemoNodeVerbs):
         rows: dict[str, Node] = {}
         tick = 0
         while True:
-            fleet = [m for m in list(self.machines.values()) if min(m.number // BLOCK, self._last_block()) == block]
+            fleet = self._block(block)
             at, now = self.clock(), self.context.clock()
             share = 1 if self.context.demo <= LIVELY else 20
             for machine in fleet:
@@ -69,5 +71,12 @@ class Demo(Backend, DemoNodeVerbs):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(nudge.wait(), source.interval)
 
-    def _last_block(self) -> int:
-        return max(0, -(-self.context.demo // BLOCK) - 1)
+    def _block(self, block: int) -> list[Machine]:
+        """The machines of a block; sorted into blocks anew only after one came or went."""
+        if self.changes != self._sorted:
+            last = max(0, -(-self.context.demo // BLOCK) - 1)
+            self._blocks.clear()
+            for machine in self.machines.values():
+                self._blocks.setdefault(min(machine.number // BLOCK, last), []).append(machine)
+            self._sorted = self.changes
+        return self._blocks.get(block, [])

@@ -65,6 +65,8 @@ class DemoNodeVerbs(NodeVerbs):
 
     machines: dict[str, Machine]
     clock: Callable[[], float]
+    changes: int = 0
+    """How often a machine has come or gone."""
     pace: float = 0.15
     """Seconds a pretend piece of work takes."""
 
@@ -359,6 +361,7 @@ class DemoNodeVerbs(NodeVerbs):
 
         async def run(report: Report) -> Result:
             self.machines[name] = Machine(len(self.machines), HP, name, booted_at=self.clock())
+            self.changes += 1
             return Result(0, f"{name} added (pretend: hosts.yaml stays as it is)")
 
         return Plan(Step(Ref("node", ""), f"nodes: {name}: {{ssh: {ssh or name}}}", run))
@@ -369,6 +372,7 @@ class DemoNodeVerbs(NodeVerbs):
 
         async def run(report: Report) -> Result:
             self.machines.pop(target.id, None)
+            self.changes += 1
             return Result(0, f"{target.name} removed")
 
         return Plan(Step(target, f"remove 'nodes: {target.name}'", run), risk=Risk.DESTROYS, loses=[target.name])
