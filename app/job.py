@@ -100,7 +100,7 @@ Handle = Callable[["Job", Step, str], Awaitable[None]]
 Terminal = Callable[[Sequence[str], Mapping[str, str] | None], Awaitable[int]]
 Secret = Callable[[str, str], Awaitable[str | None]]
 Spoken = Callable[["Job", Step, str, str], None]
-"""(job, step, stream, text): output as it comes, for whoever streams it."""
+"""(job, step, stream, text): output as it comes, for whoever streams it; stream ``log`` is the step's own words."""
 
 _numbers = itertools.count(1)
 
@@ -313,12 +313,20 @@ class Job:
             verb=self.verb,
             outcome=ended,
             exit_code=code,
-            message=told.message if told else "nothing to do",
+            message=told.message if told else self._nothing(ref),
             job=self.id,
             trace=self.trace,
             data=data,
             seconds=max(over) - min(begun) if begun and over else 0.0,
         )
+
+    def _nothing(self, ref: Ref) -> str:
+        """Why there was nothing to do: what the plan notes of the target, where it has a word for it."""
+        notes = (
+            self.plan.notes if len(self.targets) <= 1 else [n for n in self.plan.notes if n.startswith(f"{ref.id}: ")]
+        )
+        words = "; ".join(note.removeprefix(f"{ref.id}: ") for note in notes)
+        return f"nothing to do: {words}" if words else "nothing to do"
 
 
 class StepReport:
@@ -330,7 +338,8 @@ class StepReport:
         self.wait = job.wait
 
     def log(self, line: str) -> None:
-        """Add one line to the job's log."""
+        """Add one line to the job's log, and pass it on."""
+        self._pass_on("log", f"{line}\n")
         self._job.say(f"{self._running.step.ref.id}: {line}" if self._running.step.ref.id else line)
 
     def output(self, stream: Literal["stdout", "stderr"], data: str) -> None:
@@ -345,13 +354,16 @@ class StepReport:
             one.dropped += len(data)
         for line in data.splitlines():
             self._job.log.append(line)
+        self._pass_on(stream, data)
+        self._job.changed()
+
+    def _pass_on(self, stream: str, data: str) -> None:
         for hear in tuple(self._job.spoken):
             try:
-                hear(self._job, one.step, stream, data)
+                hear(self._job, self._running.step, stream, data)
             except Exception:  # whoever read the output has gone; the work goes on
                 log.exception("passing on output of job %s", self._job.id)
                 self._job.spoken.remove(hear)
-        self._job.changed()
 
     def progress(self, done: float, total: float | None, unit: str = "") -> None:
         """Say how far the step is."""

@@ -10,7 +10,7 @@ from typing import Any
 from app.cli import exits
 from app.cli.fold import ending, fold, fold_lines
 from app.cli.front import CommandLine
-from app.cli.live import Live
+from app.cli.live import Live, tell
 from app.cli.options import Options
 from app.cli.output import complain, hush, painted, print_json, print_lines, remark, terminal_width
 from app.cli.running import interrupts, run
@@ -118,7 +118,7 @@ async def _perform(
             job.listeners.append(live.changed)
 
     try:
-        outcomes = await deck.perform(order, started=started, spoken=live.spoken if live else None)
+        outcomes = await deck.perform(order, started=started, spoken=live.spoken if live else tell)
         code = exits.of_outcomes(outcomes, options.mode)
     except asyncio.CancelledError:
         if not interrupts.seen:
@@ -186,6 +186,7 @@ def falsified_lines(outcomes: Sequence[Outcome], *, color: bool) -> list[str]:
         lines.append(painted("plan", Token.TITLE, color=color))
         lines += [f"  {clean(str(step))}" for step in told["plan"]]
         lines += [painted(f"  lost: {clean(str(line))}", Token.CRIT, color=color) for line in told["loses"]]
+        lines += [f"  note: {clean(str(line))}" for line in told.get("notes", ())]
         lines.append(painted("checks", Token.TITLE, color=color))
         for check in told["checks"]:
             mood = Mood.UP if check["held"] else Mood.DOWN

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from app.cli.front import tty_size
-from app.cli.output import painted
+from app.cli.output import painted, remark
 from app.column import Token, clean, size_text
 from app.job import Job, Running, StepState
 from app.plan import Step
@@ -38,8 +38,11 @@ class Live:
         """Whether any output has been shown."""
 
     def spoken(self, job: Job, step: Step, stream: str, text: str) -> None:
-        """Show a piece of output."""
+        """Show a piece of output; what a step says of itself goes to stderr and is no output."""
         self._erase()
+        if stream == "log":
+            tell(job, step, stream, text)
+            return
         self.spoke = True
         if self._alone:
             out = sys.stderr if stream == "stderr" else sys.stdout
@@ -88,6 +91,13 @@ class Live:
             self._drawn = False
 
 
+def tell(job: Job, step: Step, stream: str, text: str) -> None:
+    """Show on stderr what a step says of itself, such as what it waits for; where results are JSON, nothing else."""
+    if stream == "log":
+        who = f"{step.ref.id}: " if step.ref.id else ""
+        remark(f"{who}{text.rstrip()}")
+
+
 def progress_line(job: Job) -> str:
     """``node put  34 %  12M of 40M  pi, hp``; empty while there is nothing measured to tell."""
     running = [one for one in job.running if one.state is StepState.RUNNING]
@@ -117,4 +127,4 @@ def _amount(one: Running) -> str:
     return f"{written(one.done)} of {written(one.total)}{unit}" if one.total else f"{written(one.done)}{unit}"
 
 
-__all__ = ["Live", "progress_line"]
+__all__ = ["Live", "progress_line", "tell"]

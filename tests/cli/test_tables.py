@@ -41,3 +41,21 @@ def test_each_view_of_a_node_is_drawn(quarterdeck: Quarterdeck, view: str) -> No
     said = quarterdeck(f"node {view} pi1 --demo --nodes 2 --output table", parts=PARTS)
     assert said.code == 0, said.err
     assert said.out.strip() or view == "tunnels"
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_what_a_step_waits_for_is_told_on_stderr_as_it_comes(quarterdeck: Quarterdeck, form: str) -> None:
+    said = quarterdeck(f"node reboot pi1 --demo --nodes 2 --yes --output {form}", parts=PARTS)
+    assert said.code == 0, said.err
+    assert said.err == "pi1: connection lost, waiting for it to come back\n"
+    assert "waiting" not in said.out
+
+
+def test_a_falsified_plan_tells_its_notes(quarterdeck: Quarterdeck) -> None:
+    said = quarterdeck("node upgrade pi1 --demo --nodes 2 --mode falsify --output table", parts=PARTS)
+    assert "  note: pi1: nothing is pending\n" in said.out
+
+
+def test_where_there_is_nothing_to_do_the_outcome_says_why(quarterdeck: Quarterdeck) -> None:
+    said = quarterdeck("node upgrade pi1 --demo --nodes 2 --yes --output table", parts=PARTS)
+    assert (said.code, said.out) == (0, "● pi1  done: nothing to do: nothing is pending\n")
