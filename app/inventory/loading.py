@@ -146,7 +146,7 @@ class _Reader:
                 for detail in error.errors(include_url=False, include_input=False, include_context=False):
                     section, *inside = detail["loc"]
                     if section != "nodes" or not inside:
-                        self.incomplete = True
+                        self.incomplete = self.incomplete or _names(str(section))
                         plain.pop(str(section), None)
                 if isinstance(plain.get("nodes"), dict):
                     plain["nodes"] = {name: None if name in bad else values for name, values in plain["nodes"].items()}
@@ -241,6 +241,12 @@ class _Reader:
             fault = "; ".join(str(mistake) for mistake in faults)
             return building.faulty(name, fault, values, frozenset(tags))
         return building.node(name, values, defaults, frozenset(tags), self.folder)
+
+
+def _names(section: str) -> bool:
+    """Whether a section tells names that others use, or is meant to."""
+    telling = ("nodes", "groups", "import")
+    return section in telling or bool(nearest(section, telling))
 
 
 def _without_reserved(data: dict[str, Any]) -> dict[str, Any]:

@@ -246,6 +246,14 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_their_places(mistakes
     assert places == sorted(places)
 
 
+def test_a_key_like_nothing_keeps_no_other_mistake_back(mistakes: Mistakes) -> None:
+    assert mistakes(NODES + "xyzzy: 1\ngroups: {g: [pj]}\nrules: {read_only: ['@prod']}\n") == [
+        "3:1: unknown key 'xyzzy'",
+        "4:14: no node is called 'pj' (nearest valid name: pi)",
+        "5:21: warning: no node has the tag 'prod'",
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [
