@@ -19,7 +19,10 @@ MOST = 4
 _NO_PLACE = {2, 4}
 """Connect failed (what sshd says) and resource shortage; RFC 4254, 5.1."""
 _SETTLE_SECONDS = 2.0
-"""How long after a channel's end the server may still count it."""
+"""How long after a channel that perhaps never opened the server may still count it."""
+_ENDING_SECONDS = 12.0
+"""How long a server that has opened sessions may go on refusing: it counts one until the last process of it ends."""
+_AGAIN_SECONDS = 0.05
 _LARGE = 1 << 20
 """Bytes kept for a reader that is late; beyond that the command waits."""
 
@@ -52,6 +55,8 @@ class Sessions:
         self.seats: set[Seat] = set()
         self._waiting = 0
         self._vacated = 0.0
+        self._opened = False
+        """The server has opened a session on this connection, so its limit is not 0."""
         self._changed = asyncio.Event()
 
     @property
@@ -65,23 +70,29 @@ class Sessions:
 
     async def open(self, start: Callable[[], Awaitable[T]], *, yields: bool = False) -> tuple[Seat, T]:
         """Wait for a place and start a channel there; ``vacate`` gives the place back."""
+        given_up = float("inf")
         while True:
             seat = await self._sit(yields)
             others = len(self.seats) - 1
-            lately = time.monotonic() - self._vacated < _SETTLE_SECONDS
+            now = time.monotonic()
+            ending = now < given_up if self._opened else now - self._vacated < _SETTLE_SECONDS
             try:
-                return seat, await start()
+                opened = await start()
             except asyncssh.ChannelOpenError as error:
                 self._leave(seat)
-                if error.code not in _NO_PLACE or "closed" in error.reason or not (others or lately):
+                if error.code not in _NO_PLACE or "closed" in error.reason or not (others or ending):
                     raise
             except BaseException:
                 self.vacate(seat)  # the server may have opened it all the same, and counts it a little longer
                 raise
+            else:
+                self._opened = True
+                return seat, opened
             if others:  # the server has fewer places than we took
                 self.limit = min(self.limit, others)
-            else:  # sshd has yet to notice that the last one has ended
-                await asyncio.sleep(_SETTLE_SECONDS / 40)
+            else:  # what sat there before has yet to end on the host
+                given_up = min(given_up, time.monotonic() + _ENDING_SECONDS)
+                await asyncio.sleep(_AGAIN_SECONDS)
 
     def vacate(self, seat: Seat) -> None:
         """The channel has ended."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
+import asyncssh
 import pytest
 
 from app.errors import Denied
+from backends.ssh import sessions
 from tests.servers.sshd import Sshd, StartSshd
 from tests.ssh.conftest import MakeLink
 from tests.ssh.test_commands import group_members
@@ -96,6 +99,35 @@ async def test_no_session_at_all_is_said(make_link: MakeLink, sshd_at: StartSshd
     with pytest.raises(Denied, match="opens no session") as caught:
         await link.run("true")
     assert "MaxSessions" in caught.value.todo
+
+
+@pytest.mark.parametrize(("seconds", "opens"), [(5.0, True), (60.0, False)])
+async def test_a_slow_server_that_opened_a_session_before_is_asked_again_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, opens: bool
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(sessions, "_AGAIN_SECONDS", 0.0)
+    ready = 0.0
+
+    async def start() -> str:
+        nonlocal now
+        now += 0.5  # a server under load takes its time to say no as well
+        if now < ready:
+            raise asyncssh.ChannelOpenError(2, "open failed")  # as sshd says it
+        return "open"
+
+    places = sessions.Sessions()
+    first, _ = await places.open(start, yields=True)
+    places.vacate(first)
+    ready = now + seconds
+    if opens:
+        assert (await places.open(start))[1] == "open"
+    else:
+        with pytest.raises(asyncssh.ChannelOpenError):
+            await places.open(start)
+        assert now < ready, "it gave up in time"
+    assert len(places.seats) == (1 if opens else 0)
 
 
 async def test_a_copy_takes_the_only_place_too(make_link: MakeLink, narrow: Sshd) -> None:
