@@ -26,7 +26,8 @@ def choose(deck: Deck, kind: AnyKind, words: Sequence[str], on: str | None, *, a
     """The resources that the words mean within ``--on``: in the order of the fleet, all of them without words.
 
     Raises ConfigurationError (exit 2) for a word that means nothing, naming the nearest valid name, and, where
-    ``acting``, for a bare name that several resources share; Missing for one whose source did not answer.
+    ``acting``, for a bare name that several resources share and where nothing is left to act on; Missing for one
+    whose source did not answer.
     """
     known = list(deck.feed.fleet.noun(kind.noun))
     within = known if on is None else _within(deck, known, on)
@@ -35,7 +36,11 @@ def choose(deck: Deck, kind: AnyKind, words: Sequence[str], on: str | None, *, a
         raise ConfigurationError("the target is empty", todo=f"name {kind.plural}, or '*' for all of them")
     for term in parts:
         _check(deck, kind, term, known, within, on, acting=acting)
-    return [one for one in within if chosen(parts, lambda term, one=one: _means(deck, term, one))]
+    meant = [one for one in within if chosen(parts, lambda term, one=one: _means(deck, term, one))]
+    if acting and not meant:
+        said = ",".join(words) + (f" --on {on}" if on is not None else "")
+        raise ConfigurationError(f"no {kind.noun} is left of '{clean(said.strip())}'")
+    return meant
 
 
 def chosen(parts: Sequence[Term], means: Callable[[Term], bool]) -> bool:
@@ -69,6 +74,11 @@ def _check(
     """Refuse a word that means nothing or not enough."""
     found = [one for one in known if _means(deck, term, one)]
     if not found:
+        if kind.by_source and any(_configured(term, entry, deck.inventory) for entry in deck.inventory):
+            # It is there, and another word or --on keeps it from being asked.
+            if on is not None and not term.sign:
+                raise ConfigurationError(f"'{_written(term)}' is outside of --on {clean(on)}")
+            return
         silent = _silent(deck, term)
         if silent:
             raise Missing(f"no {kind.noun} '{clean(term.text)}' is known of", where=silent)
@@ -88,6 +98,15 @@ def _check(
             f"'{_written(term)}' is the name of {len(found)} {kind.plural}: {ids}",
             todo=f"say which, or '*/{_written(term)}' for all",
         )
+
+
+def _configured(term: Term, entry: NodeEntry, inventory: Inventory) -> bool:
+    """Whether a word means a configured node, whoever is asked about it."""
+    if term.tag:
+        return any(fnmatchcase(tag, term.text) for tag in entry.tags)
+    if term.glob:
+        return fnmatchcase(entry.name, term.text)
+    return term.text == entry.name or (term.text in inventory.groups and term.text in entry.tags)
 
 
 def _written(term: Term) -> str:
