@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from app.backend import Ask, Backend, Context, Intention, Refuse, Reservation, Rule, Verdict
-from app.errors import Missing, QuarterdeckError, Refused, Unsupported, WitnessError
+from app.errors import ConfigurationError, Missing, QuarterdeckError, Refused, Unsupported, WitnessError
 from app.feed import Feed
 from app.fleet import Fleet, Ref, Resource
 from app.guard import Check, Judgement, judge, needs_why, permit, risk_of, typed_name
@@ -24,7 +24,7 @@ from app.history import History
 from app.inventory.model import Inventory
 from app.job import Ended, Job, Lanes, Outcome, Spoken
 from app.kind import AnyKind
-from app.plan import Cost, Plan, Risk, Step
+from app.plan import Cost, Plan, Proof, Risk, Step
 from app.verb import Catalog, Scope, Shape, Verb, View, offers
 from app.witness import Draft, Phase, Witness, new_trace
 
@@ -303,6 +303,8 @@ class Deck:
                     ended, words, code = Ended.REFUSED, str(error), 4
                 except Refused as error:
                     ended, words, code = Ended.REFUSED, str(error), 4
+                except ConfigurationError as error:  # what was asked cannot be meant: nothing was tried
+                    ended, words, code = Ended.FAILED, str(error), 2
                 except QuarterdeckError as error:
                     ended, words, code = Ended.FAILED, str(error), 1
                 except Exception as error:
@@ -557,23 +559,45 @@ class Deck:
     async def _falsified(
         self, order: Order, targets: Sequence[Resource], plan: Plan, judgement: Judgement, partly: bool
     ) -> tuple[Outcome, ...]:
-        """Every check with its evidence; nothing was changed."""
-        refused = isinstance(judgement.verdict, Refuse)
+        """Every check with its evidence, those that only this mode makes included; nothing was changed."""
+        proofs = await self._prove(plan, order.parallel)
+        checks = [*judgement.checks, *(check for _, check in proofs)]
+        against = {ref.id: f"{check.what}: {check.evidence}" for ref, check in proofs if not check.held}
         data = {
             "mode": "falsify",
             "plan": [step.text for step in plan.steps],
             "loses": list(plan.loses),
             "notes": list(plan.notes),
             "digest": plan.digest,
-            "checks": [{"check": c.what, "held": c.held, "evidence": c.evidence} for c in judgement.checks],
+            "checks": [{"check": c.what, "held": c.held, "evidence": c.evidence} for c in checks],
         }
-        words = judgement.verdict.reason if isinstance(judgement.verdict, Refuse) else "nothing was falsified"
-        ended, code = (Ended.REFUSED, 4) if refused else (Ended.DONE, 0)
-        outcomes = tuple(
-            _outcome(order, one, ended, f"falsify: {words}", code, data=data) for one in [t.id for t in targets] or [""]
-        )
+
+        def outcome(target: str) -> Outcome:
+            refused = judgement.verdict.reason if isinstance(judgement.verdict, Refuse) else against.get(target)
+            ended, code = (Ended.DONE, 0) if refused is None else (Ended.REFUSED, 4)
+            return _outcome(order, target, ended, f"falsify: {refused or 'nothing was falsified'}", code, data=data)
+
+        outcomes = [outcome(one) for one in [t.id for t in targets] or [""]]
+        outcomes.sort(key=lambda one: one.outcome is Ended.DONE)
         await self._note(order, outcomes)
-        return outcomes
+        return tuple(outcomes)
+
+    async def _prove(self, plan: Plan, parallel: int) -> list[tuple[Ref, Check]]:
+        """Make the checks that a plan keeps for this; one that gives no answer in time does not hold."""
+        room = asyncio.Semaphore(max(1, parallel))
+
+        async def one(proof: Proof) -> tuple[Ref, Check]:
+            async with room:
+                try:
+                    async with asyncio.timeout(GATHER_TIMEOUT):
+                        return proof.ref, Check(proof.what, True, await proof.look())
+                except TimeoutError:
+                    words = f"no evidence within {GATHER_TIMEOUT:g} s"
+                except QuarterdeckError as error:
+                    words = str(error)
+                return proof.ref, Check(proof.what, False, words)
+
+        return await asyncio.gather(*(one(proof) for proof in plan.proofs))
 
     # -- small parts ----------------------------------------------------------------------------------------------
 

@@ -88,6 +88,22 @@ class Step:
         return self.target.ref if isinstance(self.target, Resource) else self.target
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A check that costs something, such as reaching a host, and so is made only to falsify a plan."""
+
+    target: Ref | Resource
+    what: str
+    """What must hold, in words: ``pi can be reached``."""
+    look: Callable[[], Awaitable[str]]
+    """The evidence; raises a QuarterdeckError where it does not hold."""
+
+    @property
+    def ref(self) -> Ref:
+        """The target as a reference."""
+        return self.target.ref if isinstance(self.target, Resource) else self.target
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
     """What a plan is expected to use up; ``None`` means it is not known."""
@@ -112,6 +128,8 @@ class Plan:
     """Only where it is higher than the verb's."""
     preconditions: tuple[tuple[str, bool, str], ...]
     """(what must hold, does it, the evidence); one that does not hold refuses the plan."""
+    proofs: tuple[Proof, ...]
+    """What only running the plan would show otherwise; made to falsify it."""
 
     def __init__(
         self,
@@ -121,6 +139,7 @@ class Plan:
         cost: Cost | None = None,
         risk: Risk | None = None,
         preconditions: Sequence[tuple[str, bool, str]] = (),
+        proofs: Sequence[Proof] = (),
     ) -> None:
         put = object.__setattr__
         put(self, "steps", steps)
@@ -129,6 +148,7 @@ class Plan:
         put(self, "cost", cost)
         put(self, "risk", risk)
         put(self, "preconditions", tuple(preconditions))
+        put(self, "proofs", tuple(proofs))
         _check_order(steps)
 
     @property
@@ -168,6 +188,7 @@ class Plan:
             cost=cost,
             risk=max(risks, default=None),
             preconditions=[check for plan in plans for check in plan.preconditions],
+            proofs=[proof for plan in plans for proof in plan.proofs],
         )
 
 

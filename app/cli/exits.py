@@ -28,6 +28,8 @@ def of_outcomes(outcomes: Sequence[Outcome], mode: Literal["normal", "falsify"] 
         return REFUSED  # whatever kind of no it was: the action would not succeed as asked
     if Ended.DONE in ended:
         return PARTLY
+    if all(outcome.outcome is Ended.FAILED and outcome.exit_code == USAGE and not outcome.job for outcome in outcomes):
+        return USAGE  # found while planning, before there was a job
     return REFUSED if ended <= {Ended.REFUSED, Ended.DECLINED} else FAILED
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from app.errors import BadAnswer, Missing
+from app.plan import Proof
 from backends.kinds.node import Node, NodeVerbs
 
 if TYPE_CHECKING:
@@ -35,6 +36,16 @@ class Linked(NodeVerbs):
         if entry is None:
             raise Missing("the node is no longer configured", where=node.name)
         return entry
+
+    def reached(self, node: Node) -> Proof:
+        """That the node can be logged in to, for a plan that was made without asking it."""
+        link = self.link_of(node)
+
+        async def look() -> str:
+            await link.open()
+            return f"logged in at {link.address}" if node.transport == "ssh" else "this machine"
+
+        return Proof(node, f"{node.name} can be reached", look)
 
     @cached_property
     def _uids(self) -> dict[str, tuple[Link, int]]:

@@ -47,7 +47,7 @@ class ExecVerbs(Privileged):
         async def run(report: Report) -> Result:
             return await self.perform_as(target, privilege, line, report, timeout=timeout)
 
-        return Plan(Step(target, line, run), notes=privilege.notes)
+        return Plan(Step(target, line, run), notes=privilege.notes, proofs=[self.reached(target)])
 
     async def perform_as(
         self,

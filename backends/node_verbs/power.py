@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from app.errors import ConfigurationError, Denied, QuarterdeckError, Unreachable, Unsupported
-from app.plan import Plan, Report, Result, Step
+from app.plan import Plan, Proof, Report, Result, Step
 from backends.kinds.node import Node
 from backends.node_verbs.base import QUICK_S, tail
 from backends.node_verbs.behind import cut_off
@@ -173,7 +173,11 @@ def ping_plan(target: Node, what: str, count: int, once: Callable[[], Awaitable[
             report.progress(number + 1, count, "")
         return _summary(count, times, fault)
 
-    return Plan(Step(target, f"{what}, {count} time{'s' if count > 1 else ''}", run))
+    async def look() -> str:
+        return f"{await once():.1f} ms"
+
+    step = Step(target, f"{what}, {count} time{'s' if count > 1 else ''}", run)
+    return Plan(step, proofs=[Proof(target, f"{target.name} answers", look)])
 
 
 def _summary(count: int, times: list[float], fault: str) -> Result:

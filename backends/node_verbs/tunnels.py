@@ -145,7 +145,8 @@ class TunnelVerbs(Linked):
         text = f"forward {wanted} (as {target.name} sees it)"
         free = taken is None or not wanted.listen_port
         check = (f"port {wanted.listen_port} has no tunnel yet", free, f"it leads to {taken.spec}" if taken else "none")
-        return Plan(Step(target, text, run, undo=f"untunnel {wanted.listen_port or '<port>'}"), preconditions=[check])
+        step = Step(target, text, run, undo=f"untunnel {wanted.listen_port or '<port>'}")
+        return Plan(step, preconditions=[check], proofs=[self.reached(target)])
 
     async def _open(self, node: Node, wanted: Spec) -> Tunnel:
         link = self.link_of(node)
