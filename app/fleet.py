@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import chain
 from types import MappingProxyType
 from typing import ClassVar, TypeVar
 
@@ -145,12 +146,52 @@ class Reading:
         return self.fault is None and all(i.state == "unknown" and i.fault is None for i in self.items)
 
 
+class _Places:
+    """Where each resource stands among the readings; shared by all fleets whose readings name the same ones.
+
+    Most news are new figures of known resources: finding one's way in them again must not cost what the fleet holds.
+    """
+
+    __slots__ = ("by_noun", "keys", "plain")
+
+    def __init__(self, readings: Mapping[ReadingKey, Reading]) -> None:
+        self.by_noun: dict[str, dict[str, tuple[ReadingKey, int]]] = {}
+        """Noun -> id -> the reading that told of it last and the place in its items."""
+        self.keys: dict[str, list[ReadingKey]] = {}
+        """Noun -> the readings that tell of it, in their order."""
+        told: dict[str, int] = {}
+        mixed: set[str] = set()
+        for key, reading in readings.items():
+            nouns: set[str] = set()
+            for number, item in enumerate(reading.items):
+                self.by_noun.setdefault(item.NOUN, {})[item.id] = (key, number)
+                told[item.NOUN] = told.get(item.NOUN, 0) + 1
+                nouns.add(item.NOUN)
+            for noun in nouns:
+                self.keys.setdefault(noun, []).append(key)
+            if len(nouns) > 1:
+                mixed |= nouns
+        self.plain = frozenset(noun for noun in told if noun not in mixed and told[noun] == len(self.by_noun[noun]))
+        """Nouns told of once each, in readings of their own: their rows are the readings' items one after another."""
+
+
+def _same_resources(old: Reading | None, new: Reading) -> bool:
+    """Whether both tell of the same resources in the same order."""
+    if old is None or len(old.items) != len(new.items):
+        return False
+    return old.items is new.items or all(
+        one is other or (one.id == other.id and one.NOUN == other.NOUN)
+        for one, other in zip(old.items, new.items, strict=True)
+    )
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Fleet:
     """All readings of one moment, by key; the value that panes draw and the guard judges on."""
 
     readings: Mapping[ReadingKey, Reading] = field(default_factory=lambda: MappingProxyType({}))
-    _index: dict[str, dict[str, tuple[Resource, Reading]]] = field(default_factory=dict, compare=False, repr=False)
+    _known: list[_Places] = field(default_factory=list[_Places], compare=False, repr=False)
+    """Empty until somebody looks for something."""
 
     def with_reading(self, reading: Reading) -> Fleet:
         """A new fleet in which ``reading`` replaces what its key held."""
@@ -159,42 +200,46 @@ class Fleet:
     def with_readings(self, readings: Iterable[Reading]) -> Fleet:
         """A new fleet with several readings replaced at once; one copy of the map for all of them."""
         changed = dict(self.readings)
+        same = bool(self._known)
         for reading in readings:
-            changed[reading.key] = reading
-        return Fleet(MappingProxyType(changed))
+            key = reading.key
+            same = same and _same_resources(changed.get(key), reading)
+            changed[key] = reading
+        return Fleet(MappingProxyType(changed), self._known if same else [])
 
     def without_source(self, backend: str, source: str) -> Fleet:
         """A new fleet in which the source was never heard of."""
         kept = {k: r for k, r in self.readings.items() if (k.backend, k.source) != (backend, source)}
         return Fleet(MappingProxyType(kept))
 
-    def _of(self, noun: str) -> dict[str, tuple[Resource, Reading]]:
-        if not self._index and self.readings:
-            for reading in self.readings.values():
-                for item in reading.items:
-                    self._index.setdefault(item.NOUN, {})[item.id] = (item, reading)
-        return self._index.get(noun, {})
+    @property
+    def _places(self) -> _Places:
+        if not self._known:
+            self._known.append(_Places(self.readings))
+        return self._known[0]
 
     def of(self, kind: type[R]) -> Iterator[R]:
         """Every resource of a kind, in the order the readings came."""
-        for item, _ in self._of(kind.NOUN).values():
+        for item in self.noun(kind.NOUN):
             if isinstance(item, kind):
                 yield item
 
     def noun(self, noun: str) -> Iterator[Resource]:
         """Every resource of the kind with that noun."""
-        for item, _ in self._of(noun).values():
-            yield item
+        places = self._places
+        if noun in places.plain:
+            return chain.from_iterable(self.readings[key].items for key in places.keys[noun])
+        return (self.readings[key].items[number] for key, number in places.by_noun.get(noun, {}).values())
 
     def find(self, ref: Ref) -> Resource | None:
         """The resource a reference points at, or ``None`` when nobody tells of it any more."""
-        found = self._of(ref.kind).get(ref.id)
-        return found[0] if found else None
+        place = self._places.by_noun.get(ref.kind, {}).get(ref.id)
+        return self.readings[place[0]].items[place[1]] if place else None
 
     def reading_of(self, ref: Ref) -> Reading | None:
         """The reading that told of a resource: its age, its fault, its backend."""
-        found = self._of(ref.kind).get(ref.id)
-        return found[1] if found else None
+        place = self._places.by_noun.get(ref.kind, {}).get(ref.id)
+        return self.readings[place[0]] if place else None
 
     def tags(self, ref: Ref) -> frozenset[str]:
         """The tags of a resource and of everything above it; a loop of parents ends."""
