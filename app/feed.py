@@ -69,7 +69,7 @@ class Feed:
         self.fleet = Fleet()
         self.history = history
         self._backends = {backend.name: backend for backend in backends}
-        self._kinds = kinds
+        self._figures = {noun: kind.figures for noun, kind in kinds.items()}
         self._clock = clock
         self._watched: dict[tuple[str, str], Watched] = {}
         self._pending: dict[ReadingKey, Reading] = {}
@@ -294,11 +294,7 @@ class Feed:
     def _record(self, reading: Reading) -> None:
         if self.history is None or reading.fault is not None:
             return
-        for item in reading.items:
-            kind = self._kinds.get(item.NOUN)
-            if kind is not None:
-                for figure, read in kind.figures.items():
-                    self.history.push(item.ref, figure, reading.taken_at, read(item))
+        self.history.record(reading.items, self._figures, reading.taken_at)
 
     # -- handing out ----------------------------------------------------------------------------------------------
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import tracemalloc
 
 import pytest
 
 from app.fleet import Ref
 from app.history import History
+from backends.kinds.node import KIND, Node
 
 PI = Ref("node", "pi")
 
@@ -91,3 +93,26 @@ def test_ten_thousand_rows_of_four_figures_stay_small() -> None:
         tracemalloc.stop()
     assert len(history) == 1000
     assert used / len(history) < 900
+
+
+def test_recording_many_at_once_is_the_same_as_pushing_each() -> None:
+    chance = random.Random(7)
+    one, other = History(points=40), History(points=40)
+    figures = {"node": KIND.figures}
+    at = 0.0
+    for _ in range(300):
+        at += chance.choice([2.0, 2.0, 2.0, 2.1, 1.9, 0.0, 9.0, 200.0])
+        cpu = chance.choice([None, 1.0, 2.0])
+        items = [
+            Node(id=name, name=name, source="s", state="up", cpu_percent=cpu, mem_total_bytes=100, mem_used_bytes=7)
+            for name in ("pi", "hp")
+        ]
+        one.record(items, figures, at)
+        for item in items:
+            for name, read in KIND.figures.items():
+                other.push(item.ref, name, at, read(item))
+        for name in KIND.figures:
+            assert one.series(PI, name, 99) == other.series(PI, name, 99)
+    assert len(one) == len(other) == 4
+    one.forget(PI)
+    assert len(one) == 2
