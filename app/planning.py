@@ -1,0 +1,147 @@
+"""Which backend does what, and what it would do: an order becomes one plan per target or group."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.backend import Backend
+from app.errors import ConfigurationError, Missing, QuarterdeckError, Refused, Unsupported
+from app.feed import Feed
+from app.fleet import Ref, Resource
+from app.inventory.model import Inventory
+from app.job import Ended, Outcome
+from app.order import Order, outcome_of
+from app.plan import Plan
+from app.verb import Catalog, Scope, Shape, Verb, View, offers
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One target's share of an order after planning, or one group's."""
+
+    targets: tuple[Resource, ...]
+    plan: Plan
+
+
+class Planner:
+    """Knows which backend tells of a target and asks it for plans and views."""
+
+    def __init__(
+        self, backends: Mapping[str, Backend], feed: Feed, catalog: Catalog, inventory: Callable[[], Inventory]
+    ) -> None:
+        self._backends = backends
+        self._feed = feed
+        self._catalog = catalog
+        self._inventory = inventory
+
+    def offered(self, target: Resource) -> tuple[Verb, ...]:
+        """The verbs the target's backend can do; what the guard refuses now is told by ``permitted``."""
+        backend = self._backend_of(target.ref)
+        if backend is None:
+            return ()
+        return tuple(v for v in self._catalog.on(target.NOUN) if v.takes_target and offers(backend, v))
+
+    def offered_by_kind(self, noun: str) -> tuple[Verb, ...]:
+        """The verbs without a target that some backend can do."""
+        return tuple(
+            v
+            for v in self._catalog.on(noun)
+            if not v.takes_target and any(offers(b, v) for b in self._backends.values())
+        )
+
+    async def look(self, verb: Verb, target: Resource | None, arguments: Mapping[str, Any]) -> View:
+        """Read a view of one target (or of the kind)."""
+        backend = self._backend_for(verb, target, arguments)
+        seen: View = await bind(getattr(backend, verb.method), verb, target, arguments)
+        return seen
+
+    async def plan(self, order: Order, targets: Sequence[Resource]) -> tuple[list[Part], list[Outcome]]:
+        """Ask the backends what they would do; a target whose plan fails does not stop the others."""
+        verb = order.verb
+        if verb.scope is Scope.KIND:
+            groups: list[tuple[Resource, ...]] = [()]
+        elif verb.scope is Scope.EACH:
+            groups = [(target,) for target in targets]
+        else:
+            by_backend: dict[str, list[Resource]] = {}
+            for target in targets:
+                reading = self._feed.fleet.reading_of(target.ref)
+                by_backend.setdefault(reading.backend if reading else "", []).append(target)
+            groups = [tuple(group) for group in by_backend.values()]
+        room = asyncio.Semaphore(max(1, order.parallel))
+
+        async def one(group: tuple[Resource, ...]) -> Part | list[Outcome]:
+            async with room:
+                try:
+                    backend = self._backend_for(verb, group[0] if group else None, order.arguments)
+                    method = getattr(backend, verb.method)
+                    subject = group if verb.scope is Scope.GROUP else (group[0] if group else None)
+                    plan: Plan = await bind(method, verb, subject, order.arguments)
+                    return Part(group, plan)
+                except Unsupported as error:
+                    ended, words, code = Ended.REFUSED, str(error), 4
+                except Refused as error:
+                    ended, words, code = Ended.REFUSED, str(error), 4
+                except ConfigurationError as error:  # what was asked cannot be meant: nothing was tried
+                    ended, words, code = Ended.FAILED, str(error), 2
+                except QuarterdeckError as error:
+                    ended, words, code = Ended.FAILED, str(error), 1
+                except Exception as error:
+                    log.exception("planning %s", verb.title)
+                    ended, code = Ended.FAILED, 1
+                    words = f"{type(error).__name__}: {error} (details are in the log file)"
+                return [outcome_of(order, t.id, ended, words, code) for t in group] or [
+                    outcome_of(order, "", ended, words, code)
+                ]
+
+        made = await asyncio.gather(*(one(group) for group in groups))
+        parts = [part for part in made if isinstance(part, Part)]
+        return parts, [outcome for part in made if not isinstance(part, Part) for outcome in part]
+
+    def _backend_of(self, ref: Ref) -> Backend | None:
+        reading = self._feed.fleet.reading_of(ref)
+        return self._backends.get(reading.backend) if reading else None
+
+    def _backend_for(self, verb: Verb, target: Resource | None, arguments: Mapping[str, Any]) -> Backend:
+        if target is not None:
+            backend = self._backend_of(target.ref)
+            if backend is None:
+                raise Missing("nobody tells of it any more", where=target.id)
+            if not offers(backend, verb):
+                raise Unsupported(f"'{verb.title}' is not offered for this one", where=target.id)
+            return backend
+        able = [backend for backend in self._backends.values() if offers(backend, verb)]
+        if len(able) > 1 and arguments.get("to"):
+            sources = {b.name: {s.name for s in b.sources(self._inventory())} for b in able}
+            able = [b for b in able if arguments["to"] in sources[b.name]] or able
+        if not able:
+            raise Unsupported(f"no backend here can do '{verb.title}'")
+        return able[0]
+
+
+def bind(method: Callable[..., Any], verb: Verb, subject: Any, arguments: Mapping[str, Any]) -> Any:
+    """Call a verb's method with its target, its arguments and options, and what follows ``--``."""
+    positional: list[Any] = [] if not verb.takes_target else [subject]
+    named: dict[str, Any] = {}
+    tail: Sequence[str] = ()
+    for param in verb.params:
+        if param.name not in arguments:
+            if param.required:
+                raise Missing(f"'{param.name}' is required", where=verb.title)
+            if param.shape is Shape.ARGUMENT:
+                positional.append(param.default)  # what follows must not slip into its place
+            continue
+        value = arguments[param.name]
+        if param.shape is Shape.COMMAND:
+            tail = value
+        elif param.shape is Shape.ARGUMENT:
+            positional.append(value)
+        else:
+            named[param.name] = value
+    return method(*positional, *tail, **named)
