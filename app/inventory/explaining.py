@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.errors import Missing, QuarterdeckError
+from app.errors import ConfigurationError, QuarterdeckError
 from app.inventory import loading, ssh_config
 from app.inventory.document import KeyPath
 from app.inventory.loading import Loaded
@@ -28,7 +28,8 @@ def explain(path: Path | None, name: str) -> list[Row]:
     if node is None:
         near = nearest(name, loaded.inventory.nodes)
         what = f"no node is called '{name}'"
-        raise Missing(what, where=loaded.found.file, todo=f"the nearest is {near}" if near else "")
+        hint = f" (nearest valid name: {near})" if near else ""
+        raise ConfigurationError(f"{what}{hint}", where=str(loaded.found.file or ""))
     rows = list(_Explained(loaded, node).rows())
     if node.ssh is not None:
         rows += asyncio.run(_reached(loaded, node, node.ssh))

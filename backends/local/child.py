@@ -142,7 +142,23 @@ class Child(asyncio.SubprocessProtocol):
             return False
         except PermissionError:
             return not self.ended.is_set()
-        return True
+        return not self.ended.is_set() or any_runs(self.pgid)
+
+
+def any_runs(group: int) -> bool:
+    """Whether a process of a group still runs, and is not only waiting for somebody to read its exit code.
+
+    In a container the first process often reads nobody's, and dead processes stay for as long as it lives.
+    """
+    from pathlib import Path
+
+    stats = list(Path("/proc").glob("[0-9]*/stat"))
+    for stat in stats:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            state, _, its_group = stat.read_bytes().rpartition(b")")[2].split()[:3]
+            if int(its_group) == group and state not in (b"Z", b"X"):
+                return True
+    return not stats  # no Linux: the kernel's answer stands
 
 
 def home_folder() -> str:

@@ -118,8 +118,8 @@ class Sessions:
             self._waiting += 1
         try:
             while len(self.seats) >= self.limit or (yields and self._waiting and self.limit < MOST):
-                if not yields and self.limit < MOST:
-                    self._squeeze()
+                if not yields and (self.limit < MOST or all(seat.yields for seat in self.seats)):
+                    self._squeeze()  # several nodes by one address may have taken every place for their samplers
                 await self._changed.wait()
             self.seats.add(seat)
         finally:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from app.errors import Missing, TimedOut, Unreachable
+from backends.local.child import any_runs
 from backends.local.copying import CopyFailed
 from backends.local.link import LocalLink
 from tests.waiting import eventually
@@ -42,6 +44,14 @@ def group_is_empty(pgid: int) -> bool:
         if int(words[2]) == pgid and words[0] != "Z":
             return False
     return True
+
+
+async def test_a_dead_process_that_nobody_reaped_does_not_count_as_running() -> None:
+    with subprocess.Popen(["sh", "-c", "read -r line"], stdin=subprocess.PIPE, start_new_session=True) as child:
+        assert any_runs(child.pid)
+        child.stdin.close()  # pyright: ignore[reportOptionalMemberAccess]
+        await eventually(lambda: not any_runs(child.pid), what="nothing running in the group")
+        os.killpg(child.pid, 0)  # to the kernel it is there all the same, until it is waited for
 
 
 async def test_run_keeps_both_outputs_and_the_exit_code(link: LocalLink) -> None:

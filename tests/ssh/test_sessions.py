@@ -10,6 +10,7 @@ import pytest
 
 from app.errors import Denied
 from backends.ssh import sessions
+from backends.ssh.jumps import Connections
 from tests.servers.sshd import Sshd, StartSshd
 from tests.ssh.conftest import MakeLink
 from tests.ssh.test_commands import group_members
@@ -128,6 +129,15 @@ async def test_a_slow_server_that_opened_a_session_before_is_asked_again_for_a_w
             await places.open(start)
         assert now < ready, "it gave up in time"
     assert len(places.seats) == (1 if opens else 0)
+
+
+async def test_channels_that_yield_never_lock_a_command_out(make_link: MakeLink, sshd: Sshd) -> None:
+    shared = Connections()
+    links = [make_link.to(sshd, connections=shared) for _ in range(sessions.MOST)]
+    samplers = [await link.channel(ECHO, yields=True) for link in links]
+    done = await asyncio.wait_for(links[0].run("echo in"), 10)
+    assert done.text == "in\n"
+    assert [sampler.yielded for sampler in samplers].count(True) == 1
 
 
 async def test_a_copy_takes_the_only_place_too(make_link: MakeLink, narrow: Sshd) -> None:
