@@ -15,75 +15,18 @@ the group), or neither (a verb of the kind: create, spawn, add).
 from __future__ import annotations
 
 import inspect
-import types
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar
 
-from app.column import Cell, Column
+from app.column import Cell
 from app.errors import Clash
-from app.fleet import Resource
+from app.param import Help, Param, Scope, Shape, read_signature
 from app.plan import Plan, Risk
+from app.view import RowAction, Rows, Stream, Text, View, jsonable
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
-
-
-@dataclass(frozen=True, slots=True)
-class Help:
-    """Says what a parameter is for; stands in ``Annotated``."""
-
-    text: str
-    example: str = ""
-    secret: bool = False
-    """Masked in forms, never witnessed."""
-
-
-class Scope(StrEnum):
-    """What a verb acts on."""
-
-    KIND = "kind"
-    """No target: it makes one, or concerns the kind."""
-    EACH = "each"
-    """Each target by itself."""
-    GROUP = "group"
-    """All targets of one backend in one plan."""
-
-
-class Shape(StrEnum):
-    """How a parameter is given on the command line."""
-
-    ARGUMENT = "argument"
-    OPTION = "option"
-    FLAG = "flag"
-    COMMAND = "command"
-    """Everything after ``--``."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Param:
-    """One typed input of a verb: a CLI option or argument, and a field of the console's form."""
-
-    name: str
-    """As in Python; ``option`` is its form on the command line."""
-    shape: Shape
-    type: type
-    """``str``, ``int``, ``float``, ``bool`` or ``Path``: what one given value is read as."""
-    required: bool
-    default: Any = None
-    many: bool = False
-    """A tuple of values: the option may be repeated."""
-    choices: tuple[str, ...] = ()
-    help: str = ""
-    example: str = ""
-    secret: bool = False
-
-    @property
-    def option(self) -> str:
-        """The long option: ``wait_timeout`` is ``--wait-timeout``."""
-        return "--" + self.name.rstrip("_").replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,49 +69,6 @@ def view(*, key: str | None = None, name: str | None = None) -> Callable[[F], F]
     return _mark(key, Risk.SAFE, True, name, False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowAction:
-    """A key on a row of a view that performs a verb on the view's target, filled in from the row."""
-
-    key: str
-    verb: str
-    label: str
-    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Fixed arguments of the verb."""
-    take: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Argument name -> attribute of the row it is taken from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """A table to read: processes, units, images. ``items`` are flat dataclasses; JSON shows their fields."""
-
-    columns: tuple[Column[Any], ...]
-    items: tuple[Any, ...]
-    actions: tuple[RowAction, ...] = ()
-    note: str = ""
-    every: float | None = None
-    """Seconds after which an open screen reads it again; ``None`` reads once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Lines to read, as they came."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """Lines that keep coming: a journal, a log. Closing the iterator ends what sends them."""
-
-    lines: AsyncIterator[str]
-    title: str = ""
-
-
-View = Rows | Text | Stream
-
-
 @dataclass(frozen=True, kw_only=True)
 class Verb:
     """One declared verb or view of one kind."""
@@ -204,7 +104,7 @@ class Verb:
 
     @cached_property
     def _signature(self) -> tuple[Scope, tuple[Param, ...]]:
-        return _read_signature(getattr(self.owner, self.method))
+        return read_signature(getattr(self.owner, self.method))
 
     @property
     def scope(self) -> Scope:
@@ -220,68 +120,6 @@ class Verb:
     def takes_target(self) -> bool:
         """Whether it acts on resources at all."""
         return self.scope is not Scope.KIND
-
-
-def _read_signature(method: Callable[..., Any]) -> tuple[Scope, tuple[Param, ...]]:
-    hints = get_type_hints(method, include_extras=True)
-    scope = Scope.KIND
-    params: list[Param] = []
-    for number, parameter in enumerate(list(inspect.signature(method).parameters.values())[1:]):
-        hint = hints.get(parameter.name, str)
-        if number == 0:
-            found = _scope_of(hint)
-            if found is not None:
-                scope = found
-                continue
-        params.append(_param_of(parameter, hint))
-    return scope, tuple(params)
-
-
-def _scope_of(hint: Any) -> Scope | None:
-    if isinstance(hint, type) and issubclass(hint, Resource):
-        return Scope.EACH
-    arguments = get_args(hint)
-    if get_origin(hint) is Sequence and arguments and isinstance(arguments[0], type):
-        return Scope.GROUP if issubclass(arguments[0], Resource) else None
-    return None
-
-
-def _param_of(parameter: inspect.Parameter, hint: Any) -> Param:
-    told = Help("")
-    if get_origin(hint) is Annotated:
-        told = next((extra for extra in get_args(hint)[1:] if isinstance(extra, Help)), told)
-        hint = get_args(hint)[0]
-    if get_origin(hint) in (Union, types.UnionType):
-        hint = next(option for option in get_args(hint) if option is not type(None))
-    many = get_origin(hint) is tuple
-    if many:
-        hint = get_args(hint)[0]
-    choices: tuple[str, ...] = ()
-    if get_origin(hint) is Literal:
-        choices, hint = tuple(str(choice) for choice in get_args(hint)), str
-    elif isinstance(hint, type) and issubclass(hint, Enum):
-        choices, hint = tuple(str(member.value) for member in hint), str
-    required = parameter.default is inspect.Parameter.empty
-    if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-        shape, many, required = Shape.COMMAND, True, True
-    elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-        shape = Shape.FLAG if hint is bool else Shape.OPTION
-    else:
-        shape = Shape.ARGUMENT
-    if hint not in (str, int, float, bool, Path):
-        raise Clash(f"parameter '{parameter.name}' has a type no option can have", where=repr(parameter))
-    return Param(
-        name=parameter.name,
-        shape=shape,
-        type=hint,
-        required=required,
-        default=None if required else parameter.default,
-        many=many,
-        choices=choices,
-        help=told.text,
-        example=told.example,
-        secret=told.secret,
-    )
 
 
 def verbs_of(noun: str, contract: type) -> tuple[Verb, ...]:
@@ -407,11 +245,6 @@ def _refuse_clashes(declared: Sequence[Verb]) -> None:
         if one.key in keys:
             raise Clash(f"key '{one.key}' is both '{keys[one.key].title}' and '{one.title}'")
         keys[one.key] = one
-
-
-def jsonable(item: Any) -> dict[str, Any]:
-    """A flat row of a view as JSON-ready fields."""
-    return {name: getattr(item, name) for name in item.__dataclass_fields__ if not name.startswith("_")}
 
 
 __all__ = [

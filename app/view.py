@@ -1,0 +1,57 @@
+"""What reading gives: rows, text, or lines that keep coming."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.column import Column
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowAction:
+    """A key on a row of a view that performs a verb on the view's target, filled in from the row."""
+
+    key: str
+    verb: str
+    label: str
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Fixed arguments of the verb."""
+    take: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Argument name -> attribute of the row it is taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A table to read: processes, units, images. ``items`` are flat dataclasses; JSON shows their fields."""
+
+    columns: tuple[Column[Any], ...]
+    items: tuple[Any, ...]
+    actions: tuple[RowAction, ...] = ()
+    note: str = ""
+    every: float | None = None
+    """Seconds after which an open screen reads it again; ``None`` reads once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Lines to read, as they came."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Lines that keep coming: a journal, a log. Closing the iterator ends what sends them."""
+
+    lines: AsyncIterator[str]
+    title: str = ""
+
+
+View = Rows | Text | Stream
+
+
+def jsonable(item: Any) -> dict[str, Any]:
+    """A flat row of a view as JSON-ready fields."""
+    return {name: getattr(item, name) for name in item.__dataclass_fields__ if not name.startswith("_")}
