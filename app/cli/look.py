@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from app.cli import exits
@@ -60,6 +61,7 @@ def list_kind(
             print_json((resource_json(deck, kind, row) for row in rows), errors)
         else:
             columns = [*kind.columns, *_age_column(deck, rows)]
+            rows = [_faulted(deck, row) for row in rows]
             lines = table_lines(columns, rows, color=options.color, wide=wide, width=terminal_width())
             print_lines(lines if rows else [] if words or options.on or faults else kind.empty)
             _complain(errors)
@@ -76,7 +78,7 @@ def show_kind(options: Options, kind: AnyKind, parts: Sequence[Part], words: Seq
         if options.json:
             print_json((resource_json(deck, kind, row) for row in rows), errors)
         else:
-            for number, row in enumerate(rows):
+            for number, row in enumerate(_faulted(deck, row) for row in rows):
                 print_lines([""] if number else [])
                 print_lines(section_lines(clean(row.id), kind.describe(row), kind, row, color=options.color))
             _complain(errors)
@@ -93,7 +95,9 @@ async def _first(
     limit = patience(deck)
     late = await deck.feed.first(limit)
     for one in late:
-        deck.feed.failed(one, f"no answer within {limit:.0f} s", ours=False)
+        fault = f"no answer within {limit:.0f} s"
+        deck.feed.failed(one, fault, ours=False)
+        complain(f"{one.source.name}: {fault}")  # it may have no row to say so
     await deck.feed.first(0)
     errors: list[dict[str, Any]] = [
         {"source": one.source.name, "backend": one.source.backend, "fault": one.fault} for one in deck.feed.faults()
@@ -104,6 +108,14 @@ async def _first(
         if not errors:
             raise
         return [], errors
+
+
+def _faulted(deck: Deck, row: Resource) -> Resource:
+    """The row with what was wrong with its reading, where it says nothing of its own."""
+    reading = deck.feed.fleet.reading_of(row.ref)
+    if row.fault is not None or reading is None or reading.fault is None:
+        return row
+    return replace(row, fault=reading.fault)
 
 
 def _complain(errors: Sequence[Mapping[str, Any]]) -> None:

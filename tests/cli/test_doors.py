@@ -275,9 +275,9 @@ def test_a_secret_that_nobody_can_be_asked_for_is_missed(
     said = quarterdeck("kettle lock kitchen/red")
     assert said.code == 1
     assert "'--pin' is needed" in said.err
-    given = quarterdeck("kettle lock kitchen/red --pin 1234")
-    assert given.items[0]["message"] == "locked with 4 digits"
-    assert "1234" not in json.dumps(quarterdeck("witness query --output json").object)
+    given = quarterdeck("kettle lock kitchen/red --pin 73519264")
+    assert given.items[0]["message"] == "locked with 8 digits"
+    assert "73519264" not in json.dumps(quarterdeck("witness query --output json").object)
 
 
 def test_a_defect_shows_a_sentence_and_the_log_file(

@@ -10,6 +10,7 @@ import pytest
 from app.registry import PARTS
 from app.witness import Draft, Phase, Witness
 from tests.cli.conftest import Quarterdeck
+from tests.servers.tcp import silent
 
 
 def test_everything_known_about_a_node_is_drawn_with_its_small_tables(quarterdeck: Quarterdeck) -> None:
@@ -59,3 +60,20 @@ def test_a_falsified_plan_tells_its_notes(quarterdeck: Quarterdeck) -> None:
 def test_where_there_is_nothing_to_do_the_outcome_says_why(quarterdeck: Quarterdeck) -> None:
     said = quarterdeck("node upgrade pi1 --demo --nodes 2 --yes --output table", parts=PARTS)
     assert (said.code, said.out) == (0, "● pi1  done: nothing to do: nothing is pending\n")
+
+
+def _hardly_any(deck: object) -> float:
+    return 0.3
+
+
+@pytest.mark.parametrize("verb", ["list", "show"])
+def test_a_row_that_nobody_read_in_time_says_so(
+    quarterdeck: Quarterdeck, hosts: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.setattr("app.cli.look.patience", _hardly_any)
+    with silent() as port:
+        hosts.write_text(f"version: 1\nnodes:\n  mum: {{ssh: {{host: 127.0.2.1, port: {port}, user: ops}}}}\n")
+        said = quarterdeck(f"node {verb} mum --output table", parts=PARTS)
+    assert said.code == 0, "a node that does not answer is no error of ours"
+    assert "no answer within 0 s" in said.out
+    assert said.err == "quarterdeck: mum: no answer within 0 s\n"
