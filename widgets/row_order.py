@@ -89,21 +89,15 @@ def sort_key(cell: Cell) -> SortKey:
 
 def in_order(rows: Sequence[Any], key: Callable[[Any], SortKey], descending: bool) -> list[Any]:
     """``rows`` sorted by ``key``; equal ones keep their order, unknown ones come last either way."""
-    keyed = [(key(row), row) for row in rows]
-    known = [pair for pair in keyed if pair[0] is not None]
+    keys = [key(row) for row in rows]
+    places = range(len(rows))
+    unknown: list[int] = []
+    if None in keys:
+        unknown = [place for place in places if keys[place] is None]
+        places = [place for place in places if keys[place] is not None]
+    known: list[Any] = keys
     try:
-        known.sort(key=_first, reverse=descending)
-    except TypeError:
-        known.sort(key=_first_of_any_type, reverse=descending)
-    if len(known) == len(keyed):
-        return [row for _, row in known]
-    return [row for _, row in known] + [row for value, row in keyed if value is None]
-
-
-def _first(pair: tuple[Any, Any]) -> Any:
-    return pair[0]
-
-
-def _first_of_any_type(pair: tuple[Any, Any]) -> tuple[bool, Any]:
-    """Numbers before texts where a column holds both."""
-    return isinstance(pair[0], str), pair[0]
+        order = sorted(places, key=known.__getitem__, reverse=descending)
+    except TypeError:  # numbers before texts where a column holds both
+        order = sorted(places, key=lambda place: (isinstance(known[place], str), known[place]), reverse=descending)
+    return [rows[place] for place in (*order, *unknown)]

@@ -10,10 +10,12 @@ import contextlib
 import os
 import select
 import sys
+import time
 from typing import Any
 
 from textual.app import App
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 
 BACKED_UP = 3
 """Writes waiting for the terminal from which on nothing is painted; one frame is one write."""
@@ -78,6 +80,8 @@ class ConsoleDriver(LinuxDriver):
         stream = sys.__stderr__ if sys.__stderr__ is not None and sys.__stderr__.isatty() else sys.__stdout__
         self.terminal = TerminalFile(stream.fileno() if stream is not None else 2)
         self._file: Any = self.terminal
+        self.last_input = 0.0
+        """When the operator last did something, ``time.monotonic()``."""
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """What the terminal itself says; ``COLUMNS`` and ``LINES`` in the environment are those of another moment."""
@@ -86,6 +90,11 @@ class ConsoleDriver(LinuxDriver):
             if size.columns > 0 and size.lines > 0:
                 return size.columns, size.lines
         return super()._get_terminal_size()
+
+    def process_message(self, message: Message) -> None:
+        """Note that somebody is there; called by the thread that reads the terminal."""
+        self.last_input = time.monotonic()
+        super().process_message(message)
 
     @property
     def waiting(self) -> int:

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import signal
+import time
 from typing import Any, ClassVar
 
 from textual.app import App
@@ -20,10 +21,26 @@ LOOK_EVERY = 0.25
 """Seconds between two looks at a terminal that is behind."""
 
 
+COLLECT_EVERY = 30.0
+"""Seconds between two looks through everything for garbage."""
+COLLECT_AT_LAST = 300.0
+"""Seconds after which that is done even while somebody types."""
+HANDS_OFF = 1.0
+"""Seconds without a key after which a short pause is not noticed."""
+_YOUNG = 100_000
+"""New objects after which those alone are looked through."""
+
+
 def collect_from_now_on() -> None:
-    """Look for garbage again, once the first screen stands; what was loaded until then stays and is left out."""
+    """Look for garbage again, once the first screen stands; what was loaded until then stays and is left out.
+
+    Rows come and go by the thousand and are no garbage of the kind that has to be looked for: with Python's own
+    thresholds that looking would take 70 ms a second at ten thousand rows, at whatever moment. ``TerminalApp`` does it
+    when nobody types.
+    """
     gc.freeze()
     gc.enable()
+    gc.set_threshold(_YOUNG, 10, 1_000_000)
 
 
 class TerminalApp(App[int]):
@@ -42,6 +59,7 @@ class TerminalApp(App[int]):
         """Where tracebacks go, as told to the operator."""
         self._owed = False
         self._failed = False
+        self._collected_at = time.monotonic()
 
     # -- the terminal ---------------------------------------------------------------------------------------------
 
@@ -75,6 +93,7 @@ class TerminalApp(App[int]):
         if driver is None:
             return
         self.set_interval(LOOK_EVERY, self.watch_terminal)
+        self.set_interval(HANDS_OFF, self._collect)
         loop = asyncio.get_running_loop()
         for name, code in (("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)):
             number = getattr(signal, name)
@@ -82,6 +101,16 @@ class TerminalApp(App[int]):
                 continue
             with contextlib.suppress(ValueError, RuntimeError):
                 loop.add_signal_handler(number, self.end, name, code)
+
+    def _collect(self) -> None:
+        """Look for garbage where that is due and nobody waits for a key's answer."""
+        now = time.monotonic()
+        waited = now - self._collected_at
+        driver = self.screen_driver
+        idle = driver is None or now - driver.last_input > HANDS_OFF
+        if waited > COLLECT_AT_LAST or (idle and waited > COLLECT_EVERY):
+            gc.collect()
+            self._collected_at = time.monotonic()
 
     def end(self, why: str, code: int) -> None:
         """End without asking anybody."""

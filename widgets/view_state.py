@@ -110,7 +110,8 @@ class ViewState:
         same_rows = len(rows) == len(self.rows)
         changed = list(compress(rows, map(is_not, rows, self.rows))) if same_rows else rows
         if same_rows:
-            same_rows = all(old.id == new.id for old, new in zip(self.rows, rows, strict=True) if old is not new)
+            old = compress(self.rows, map(is_not, rows, self.rows))
+            same_rows = all(one.id == other.id for one, other in zip(old, changed, strict=True))
         self.rows = rows
         if not same_rows:
             self._by_id = {row.id: row for row in rows}
@@ -194,7 +195,7 @@ class ViewState:
         self._order_due = False
         if self.order and (self.cursor_id is None or self.cursor_id not in self._place):
             self.cursor_id = self.order[min(cursor_place, len(self.order) - 1)].id
-        return [row.id for row in before] != [row.id for row in self.order]
+        return len(before) != len(self.order) or any(map(is_not, before, self.order))
 
     # choosing what is shown
 
