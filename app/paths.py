@@ -32,6 +32,10 @@ class Paths:
         """The operator's hosts.yaml, which need not exist."""
         return self.config / "hosts.yaml"
 
+    def state_of(self, *, pretend: bool) -> Path:
+        """The state folder; what is done to a pretend fleet is kept apart, for it never happened to anybody."""
+        return self.state / "demo" if pretend else self.state
+
     @classmethod
     def find(cls, env: Mapping[str, str] | None = None) -> Paths:
         """The folders that an environment asks for; the process's own one where none is given.

@@ -69,13 +69,14 @@ def open_deck(start: Start, *, parts: Sequence[Part] | None = None, inventory: I
     async def ask_secret(what: str, prompt: str) -> str | None:
         return await deck.front.secret(what, prompt)
 
+    state = paths.state_of(pretend=bool(start.demo))
     links = registry.links(hosts, ask_secret, one_shot=start.one_shot, clock=time.monotonic)
     context = Context(
         inventory=hosts,
         links=links,
         fleet=lambda: deck.feed.fleet,
         ask_secret=ask_secret,
-        state=paths.state,
+        state=state,
         cache=paths.cache,
         one_shot=start.one_shot,
         rows_only=start.rows_only,
@@ -86,7 +87,7 @@ def open_deck(start: Start, *, parts: Sequence[Part] | None = None, inventory: I
         kinds=registry.kinds(parts),
         backends=registry.backends(context, parts, start.only),
         witness=Witness(
-            paths.state / "witness",
+            state / "witness",
             every=inventory.witness.every,
             copy=copies.configured(lambda: hosts().witness, links),
         ),

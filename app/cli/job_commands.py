@@ -38,7 +38,7 @@ def list_jobs(context: click.Context) -> int:
         from app.paths import Paths
         from app.witness import Witness
 
-        witness = Witness(Paths.find().state / "witness")
+        witness = Witness(Paths.find().state_of(pretend=options.demo) / "witness")
         try:
             items = [_item(operation) for operation in await witness.open_operations()]
         finally:

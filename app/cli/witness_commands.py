@@ -58,7 +58,7 @@ def _folder(given: Path | None) -> Path:
         return Path(said)
     from app.paths import Paths
 
-    return Paths.find().state / "witness"
+    return Paths.find().state_of(pretend=bool(_setting("demo"))) / "witness"
 
 
 def _answering(command: F) -> F:

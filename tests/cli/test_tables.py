@@ -77,3 +77,10 @@ def test_a_row_that_nobody_read_in_time_says_so(
     assert said.code == 0, "a node that does not answer is no error of ours"
     assert "no answer within 0 s" in said.out
     assert said.err == "quarterdeck: mum: no answer within 0 s\n"
+
+
+def test_what_is_done_to_a_pretend_fleet_is_witnessed_apart(quarterdeck: Quarterdeck) -> None:
+    assert quarterdeck("node mute pi1 --demo --nodes 2 --yes", parts=PARTS).code == 0
+    assert quarterdeck("witness query").items == []
+    assert {entry["target"] for entry in quarterdeck("witness query --demo").items} == {"node:pi1"}
+    assert quarterdeck("job list --demo").items == []

@@ -85,7 +85,8 @@ def _each(param: Param, text: str) -> list[str]:
 
 def left() -> Left:
     """What the witness of this test's home holds, without what no two operations share."""
-    entries = list(Witness(Paths.find().state / "witness").entries())
+    folders = [Paths.find().state_of(pretend=pretend) / "witness" for pretend in (False, True)]
+    entries = [entry for folder in folders for entry in Witness(folder).entries()]
     assert len({entry.trace for entry in entries}) <= 1, "one action, one trace"
     assert all(entry.trace for entry in entries)
     said = [{name: _plain(getattr(entry, name)) for name in FIELDS} for entry in entries]
