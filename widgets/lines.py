@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from rich.segment import Segment
 from rich.style import Style
 from textual.app import App
 from textual.geometry import Region, Size
@@ -11,6 +12,7 @@ from textual.strip import Strip
 from textual.theme import Theme
 from textual.widget import Widget
 
+from widgets.drawn_line import DrawnLine, Finish
 from widgets.palette import PLAIN, Palette, palette_of
 
 
@@ -31,6 +33,10 @@ class Lines(Widget):
     _drawn: list[Strip]
     _drawn_size: Size | None = None
     _ground: Style = PLAIN
+    _plain = False
+    """Whether nothing is drawn around the lines or over them."""
+    _finish: Finish | None = None
+    """What every line goes through last, while that stays the same."""
     _palette: Palette | None = None
 
     def draw(self, width: int, height: int) -> list[Strip]:
@@ -77,15 +83,54 @@ class Lines(Widget):
 
     def _lines(self, size: Size) -> list[Strip]:
         lines = self.draw(size.width, size.height)[: size.height]
-        blank = Strip.blank(size.width)
-        return [*lines, *([blank] * (size.height - len(lines)))]
+        return [*lines, *([DrawnLine([Segment(" " * size.width)], size.width)] * (size.height - len(lines)))]
 
-    def render_line(self, y: int) -> Strip:
-        """The line as last drawn; draws first where the size or the theme changed meanwhile."""
+    def _drawn_now(self) -> list[Strip]:
+        """The lines as last drawn; draws first where the size or the theme changed meanwhile."""
         size = self.size
         if self._drawn_size != size:
             self._drawn = self._lines(size)
             self._drawn_size = size
             self._ground = Style(bgcolor=self.background_colors[1].rich_color)
-        strip = self._drawn[y] if y < len(self._drawn) else Strip.blank(size.width)
+            styles = self.styles
+            self._finish = None
+            whole = self.outer_size == size and not styles.has_rule("outline")
+            self._plain = whole and self.opacity == 1 and styles.text_opacity == 1 and styles.tint.is_transparent
+        return self._drawn
+
+    def render_line(self, y: int) -> Strip:
+        """One line on the widget's ground."""
+        drawn = self._drawn_now()
+        strip = drawn[y] if y < len(drawn) else Strip.blank(self.size.width)
         return strip.apply_style(self._ground)
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The lines in a region, without the frame and the effects that Textual would look for at each of them."""
+        drawn = self._drawn_now()
+        if not self._plain:
+            return super().render_lines(crop)
+        filters = tuple(self.get_line_filters())
+        finish = self._finish
+        if finish is None or finish[1] != filters:
+            finish = self._finish = (self._ground, filters, self.background_colors[1])
+        strips = [
+            line.finished(finish) if isinstance(line, DrawnLine) else _finished(line, finish)
+            for line in drawn[crop.y : crop.bottom]
+        ]
+        if crop.column_span != (0, self._drawn[0].cell_length if self._drawn else 0):
+            strips = [strip.crop(crop.x, crop.right) for strip in strips]
+        return strips
+
+    def notify_style_update(self) -> None:
+        """Look at the ground again: another class, another theme."""
+        super().notify_style_update()
+        self._drawn_size = None
+
+
+def _finished(strip: Strip, finish: Finish) -> Strip:
+    """A strip of Textual's making, finished as a drawn line is."""
+    ground, filters, background = finish
+    strip = strip.apply_style(ground)
+    for line_filter in filters:
+        strip = strip.apply_filter(line_filter, background)
+    return strip

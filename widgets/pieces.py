@@ -11,6 +11,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from app.column import Cell, Token
+from widgets.drawn_line import DrawnLine
 from widgets.fit import fit_text, text_width
 from widgets.palette import PLAIN, Palette
 
@@ -86,7 +87,7 @@ def strip_of(pieces: Iterable[Piece], width: int, over: Style | None = None) -> 
     if used < width:
         segments.append(Segment(" " * (width - used), PLAIN if over is None else over))
         used = width
-    strip = Strip(segments, used)
+    strip = DrawnLine(segments, used)
     return strip.crop(0, width) if used > width else strip
 
 
