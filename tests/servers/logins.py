@@ -25,6 +25,8 @@ class Logins:
     host_key: Path = field(default_factory=Path)
     tries: list[str] = field(default_factory=list[str])
     """Every password that was tried."""
+    open: list[asyncssh.SSHServerConnection] = field(default_factory=list[asyncssh.SSHServerConnection])
+    """Every connection that was made."""
 
     def known_hosts_line(self) -> str:
         """Its line for known_hosts."""
@@ -37,6 +39,9 @@ class _Server(asyncssh.SSHServer):
         self._logins = logins
         self._methods = methods
         self._stage = 0
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._logins.open.append(conn)
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -89,4 +94,6 @@ async def logins(folder: Path, methods: set[str], **settings: str) -> AsyncGener
         yield here
     finally:
         server.close()
+        for connection in here.open:
+            connection.abort()  # from Python 3.12 on a server is closed only when its last connection is
         await server.wait_closed()
