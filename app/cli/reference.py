@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -121,7 +122,7 @@ def _options(command: click.Command, context: click.Context, *, everywhere: bool
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    for paragraph in text.split("\n\n"):
+    for paragraph in inspect.cleandoc(text).split("\n\n"):  # newer Pythons do this when they compile
         if paragraph.startswith("\b"):
             yield "```"
             yield from (line.rstrip() for line in paragraph.splitlines()[1:])
