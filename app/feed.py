@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from app.backend import Backend, Source
 from app.errors import ConfigurationError, HostKeyError, QuarterdeckError
-from app.fleet import Fleet, Reading, ReadingKey
+from app.fleet import Fleet, Reading, ReadingKey, gone
 from app.history import History
 from app.inventory.model import Inventory
 from app.kind import AnyKind
@@ -246,6 +246,10 @@ class Feed:
             if blank is not None and blank.fault:
                 self._put(replace(blank, fault=None, ours=False, stale=False))
         watched.keys.add(reading.key)
+        before = watched.said.get(reading.key)
+        if self.history is not None and before is not None and reading.fault is None:
+            for ref in gone(before, reading):
+                self.history.forget(ref)
         watched.said[reading.key] = reading
         watched.named.set()
         self._put(reading)

@@ -185,6 +185,14 @@ def _same_resources(old: Reading | None, new: Reading) -> bool:
     )
 
 
+def gone(old: Reading, new: Reading) -> tuple[Ref, ...]:
+    """The resources that the older of two readings tells of and the newer does not."""
+    if _same_resources(old, new):
+        return ()
+    there = {item.ref for item in new.items}
+    return tuple(item.ref for item in old.items if item.ref not in there)
+
+
 @dataclass(frozen=True, slots=True, weakref_slot=True)
 class Fleet:
     """All readings of one moment, by key; the value that panes draw and the guard judges on."""

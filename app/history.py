@@ -41,6 +41,20 @@ class _Ring:
             self.values[self.count % room] = value
         self.count += 1
 
+    def repeat(self, times: int, limit: int) -> None:
+        """Push the newest value again, so many times."""
+        room = len(self.values)
+        value = self.values[(self.count - 1) % room]
+        if self.count < room or room < limit or times > room:
+            for _ in range(times):
+                self.push(value, limit)
+            return
+        begin = self.count % room
+        first = min(times, room - begin)
+        self.values[begin : begin + first] = array("f", [value]) * first
+        self.values[: times - first] = array("f", [value]) * (times - first)
+        self.count += times
+
     def last(self, n: int) -> list[float]:
         """Up to ``n`` newest values, oldest first; a gap is NaN."""
         room = len(self.values)
@@ -54,6 +68,34 @@ class _Ring:
         return self.values[room - (n - end) :].tolist() + self.values[:end].tolist()
 
 
+class _Course:
+    """The rings of one resource; readings in which it was the very same row are counted first and written later."""
+
+    __slots__ = ("at", "held", "period", "rings", "row")
+
+    def __init__(self) -> None:
+        self.rings: dict[str, _Ring] = {}
+        self.row: Resource | None = None
+        """As recorded last."""
+        self.held = 0
+        """Readings since then that told of the very same row, not in the rings yet."""
+        self.at = -math.inf
+        self.period = 0.0
+        """Seconds between the last two readings that came in time."""
+
+    def settle(self, limit: int) -> None:
+        """Write what was only counted."""
+        if self.held:
+            for ring in self.rings.values():
+                ring.repeat(self.held, limit)
+                ring.last_at, ring.period = self.at, self.period
+            self.held = 0
+
+
+_HOLD = 60
+"""Readings that are counted before they are written."""
+
+
 class History:
     """What every figure was lately.
 
@@ -64,61 +106,63 @@ class History:
     def __init__(self, points: int = 150, budget: int = 2_000_000) -> None:
         self.points = points
         self._budget = budget
-        self._rings: dict[str, dict[str, dict[str, _Ring]]] = {}
-        """Noun -> id -> figure -> ring."""
+        self._courses: dict[str, dict[str, _Course]] = {}
+        """By noun and id."""
         self._count = 0
+
+    @property
+    def _limit(self) -> int:
+        """Values kept of each figure."""
+        return min(self.points, max(32, self._budget // max(1, self._count)))
 
     def push(self, ref: Ref, figure: str, at: float, value: float | None) -> None:
         """Record one value as of ``at`` (seconds, monotonic); ``None`` and time passed without one are gaps.
 
         A moment already recorded is not recorded again, so that pushing the same reading twice does no harm.
         """
-        rings = self._rings.setdefault(ref.kind, {}).setdefault(ref.id, {})
-        ring = rings.get(figure)
-        if ring is not None or value is not None:
-            self._push(rings, figure, at, value)
+        course = self._courses.setdefault(ref.kind, {}).setdefault(ref.id, _Course())
+        course.settle(self._limit)
+        course.row = None
+        self._push(course.rings, figure, at, value)
 
     def record(
         self, items: Iterable[Resource], figures: Mapping[str, Mapping[str, Callable[[Any], float | None]]], at: float
     ) -> None:
         """Record the figures of many resources as of one moment; ``figures`` by noun and name.
 
-        The same as pushing each. Almost all have a ring that is full and was filled a moment ago, and that is done in
-        place: it is what ten thousand rows cost at each of their readings.
+        The same as pushing each, but a row that is the very object of the reading before is only counted: of ten
+        thousand rows most are, at each of their readings.
         """
         for item in items:
             noun = item.NOUN
-            wanted = figures.get(noun)
-            if not wanted:
-                continue
-            known = self._rings.get(noun)
+            known = self._courses.get(noun)
             if known is None:
-                known = self._rings[noun] = {}
-            rings = known.get(item.id)
-            if rings is None:
-                rings = known[item.id] = {}
-            for name, read in wanted.items():
-                value = read(item)
-                ring = rings.get(name)
-                if ring is None:
-                    if value is not None:
-                        self._push(rings, name, at, value)
-                    continue
-                count = ring.count
-                if 0 < at - ring.last_at <= 2.5 * ring.period and count != len(ring.values):
-                    ring.period = at - ring.last_at
-                    ring.last_at = at
-                    ring.values[count % len(ring.values)] = _NAN if value is None else value
-                    ring.count = count + 1
-                else:
-                    self._push(rings, name, at, value)
+                known = self._courses[noun] = {}
+            course = known.get(item.id)
+            if course is None:
+                course = known[item.id] = _Course()
+            passed = at - course.at
+            if passed <= 0:
+                continue
+            if course.row is item and passed <= 2.5 * course.period and course.held < _HOLD:
+                course.held += 1
+            else:
+                course.settle(self._limit)
+                for name, read in figures.get(noun, {}).items():
+                    self._push(course.rings, name, at, read(item))
+                course.row = item
+            if course.at > -math.inf and not (course.period and passed > 2.5 * course.period):
+                course.period = passed
+            course.at = at
 
     def _push(self, rings: dict[str, _Ring], figure: str, at: float, value: float | None) -> None:
         ring = rings.get(figure)
         if ring is None:
+            if value is None:
+                return
             ring = rings[figure] = _Ring()
             self._count += 1
-        limit = min(self.points, max(32, self._budget // self._count))
+        limit = self._limit
         if ring.count:
             passed = at - ring.last_at
             if passed <= 0:
@@ -137,8 +181,12 @@ class History:
         Groups begin at fixed counts, so that a drawn series moves once in ``step`` values and not with each.
         Shorter than ``n`` while fewer are known; empty for a resource or figure nobody told of.
         """
-        ring = self._rings.get(ref.kind, {}).get(ref.id, {}).get(figure)
-        if ring is None or n <= 0:
+        course = self._courses.get(ref.kind, {}).get(ref.id)
+        if course is None or n <= 0:
+            return []
+        course.settle(self._limit)
+        ring = course.rings.get(figure)
+        if ring is None:
             return []
         if step <= 1:
             return [None if math.isnan(value) else value for value in ring.last(n)]
@@ -157,7 +205,8 @@ class History:
 
     def forget(self, ref: Ref) -> None:
         """Let go of everything about a resource that is gone."""
-        self._count -= len(self._rings.get(ref.kind, {}).pop(ref.id, {}))
+        course = self._courses.get(ref.kind, {}).pop(ref.id, None)
+        self._count -= len(course.rings) if course is not None else 0
 
     def __len__(self) -> int:
         """How many rings there are."""

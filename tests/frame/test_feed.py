@@ -277,3 +277,14 @@ async def test_a_thousand_sources_and_ten_thousand_rows(world: World) -> None:
 async def test_history_gets_the_figures_of_each_reading(world: World) -> None:
     async with opened([KETTLES, MUGS]) as deck:
         assert deck.history.series(Ref("kettle", "office/red"), "celsius", 1) == [90.0]
+
+
+async def test_history_forgets_what_is_gone(world: World) -> None:
+    async with opened([KETTLES, MUGS]) as deck:
+        assert deck.history.series(Ref("kettle", "office/red"), "celsius", 1) == [90.0]
+        known = len(deck.history)
+        del world.galleys["office"]["red"]
+        deck.feed.nudge("galley", "office")
+        await eventually(lambda: deck.feed.fleet.find(Ref("kettle", "office/red")) is None)
+        assert deck.history.series(Ref("kettle", "office/red"), "celsius", 1) == []
+        assert len(deck.history) == known - 1

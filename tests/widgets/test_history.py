@@ -100,19 +100,24 @@ def test_recording_many_at_once_is_the_same_as_pushing_each() -> None:
     one, other = History(points=40), History(points=40)
     figures = {"node": KIND.figures}
     at = 0.0
-    for _ in range(300):
-        at += chance.choice([2.0, 2.0, 2.0, 2.1, 1.9, 0.0, 9.0, 200.0])
-        cpu = chance.choice([None, 1.0, 2.0])
-        items = [
-            Node(id=name, name=name, source="s", state="up", cpu_percent=cpu, mem_total_bytes=100, mem_used_bytes=7)
-            for name in ("pi", "hp")
-        ]
+    items: list[Node] = []
+    for turn in range(900):
+        at += chance.choice([2.0, 2.0, 2.0, 2.1, 1.9, 0.0, 6.0, 9.0, 200.0] if turn < 400 else [2.0])
+        if turn < 2 or chance.random() < (0.3 if turn < 400 else 0.005):
+            cpu = chance.choice([None, 1.0, 2.0])
+            items = [
+                Node(id=name, name=name, source="s", state="up", cpu_percent=cpu, mem_total_bytes=100, mem_used_bytes=7)
+                for name in ("pi", "hp")
+            ]
         one.record(items, figures, at)
         for item in items:
             for name, read in KIND.figures.items():
                 other.push(item.ref, name, at, read(item))
-        for name in KIND.figures:
-            assert one.series(PI, name, 99) == other.series(PI, name, 99)
+        if turn % 7 == 0:
+            for name in KIND.figures:
+                assert one.series(PI, name, 99) == other.series(PI, name, 99)
+    for name in KIND.figures:
+        assert one.series(Ref("node", "hp"), name, 99, 5) == other.series(Ref("node", "hp"), name, 99, 5)
     assert len(one) == len(other) == 4
     one.forget(PI)
     assert len(one) == 2
