@@ -41,6 +41,7 @@ MOOD_TOKENS = {
     Mood.UNKNOWN: Token.MUTED,
     Mood.ATTENTION: Token.WARN,
     Mood.BUSY: Token.BUSY,
+    Mood.MUTED: Token.MUTED,
 }
 
 SortKey = float | str | None

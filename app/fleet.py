@@ -25,6 +25,8 @@ class Mood(StrEnum):
     UNKNOWN = "unknown"
     BUSY = "busy"
     """It is on its way from one state to another."""
+    MUTED = "muted"
+    """However it is doing, an operator said that nobody is to be told."""
     UP = "up"
 
     @property
@@ -44,6 +46,7 @@ _GLYPHS = {
     Mood.STALE: "◐",
     Mood.UNKNOWN: "?",
     Mood.BUSY: "↻",
+    Mood.MUTED: "◌",
     Mood.UP: "●",
 }
 _RANKS = {mood: rank for rank, mood in enumerate(Mood)}

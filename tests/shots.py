@@ -30,6 +30,8 @@ from tests.waiting import eventually
 
 FOLDER = Path("shots")
 SIZES = ((120, 36), (80, 24))
+LARGE = (200, 60)
+"""Drawn of ``describe`` as well, the screen with the most to arrange."""
 NODES = 24
 Scene = Callable[[Console, Pilot[Any]], Awaitable[None]]
 
@@ -285,7 +287,7 @@ async def main(names: list[str]) -> None:
     for name, scene in SCENES.items():
         if names and name not in names:
             continue
-        for size in SIZES:
+        for size in (*SIZES, LARGE) if name == "describe" else SIZES:
             began = time.monotonic()
             path = await draw(name, scene, size)
             sys.stdout.write(f"{path}  {time.monotonic() - began:.1f} s\n")

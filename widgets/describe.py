@@ -5,65 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.column import Cell, Section, Token, clean, duration_text, state
+from app.column import Section, Token, duration_text, state
 from app.fleet import Fleet, Ref, Resource
 from app.kind import Kind
-from widgets.graph import graph_lines
 from widgets.key_hints import verb_hints
-from widgets.page import Line, Span, bars, wrapped
+from widgets.page import Line
 from widgets.pane import KeyHint
 from widgets.place import Place, heading, short
+from widgets.sections import arranged, cell_span
 
-LABEL = 22
-GRAPH_LINES = 4
 GRAPH_STEP = 1
-
-
-def cell_span(cell: Cell) -> Span:
-    """A cell as a piece of a line."""
-    return (clean(cell.text), cell.token)
-
-
-def cell_line(cell: Cell) -> Line:
-    """A cell as a line; of a state that is fine only the glyph has its colour."""
-    text = clean(cell.text)
-    if cell.token is Token.OK and text[1:2] == " ":
-        return ((text[0], Token.OK), (text[1:], Token.TEXT))
-    return bars(text, cell.token)
-
-
-def section_lines(section: Section, width: int, graph: Sequence[Line] = ()) -> list[Line]:
-    """A heading and its labelled lines, then its table, then the graph."""
-    lines: list[Line] = [((f" {clean(section.title).upper()}", Token.MUTED),)]
-    for name, cell in section.lines:
-        first, *more = wrapped(cell_line(cell), max(16, width - LABEL - 4)) or [()]
-        lines.append(((f"   {clean(name):<{LABEL}.{LABEL}} ", Token.MUTED), *first))
-        lines += [((" " * (LABEL + 4), Token.TEXT), *line) for line in more]
-    lines += _table(section)
-    lines += [((" " * (LABEL + 4), Token.TEXT), *line) for line in graph]
-    return [*lines, ()]
-
-
-def _table(section: Section) -> list[Line]:
-    if not section.rows:
-        return []
-    texts = [[clean(cell.text) for cell in row] for row in section.rows]
-    count = max(len(section.header), *(len(row) for row in texts))
-    widths = [
-        max([len(section.header[n]) if n < len(section.header) else 0, *(len(r[n]) for r in texts if n < len(r))])
-        for n in range(count)
-    ]
-    widths = [min(48, one) for one in widths]
-    lines: list[Line] = []
-    if section.header:
-        head = "  ".join(f"{title:<{width}}" for title, width in zip(section.header, widths, strict=False))
-        lines.append(((f"   {head}", "header"),))
-    for row in section.rows:
-        spans: list[Span] = [("   ", Token.TEXT)]
-        for cell, width in zip(row, widths, strict=False):
-            spans += bars(f"{clean(cell.text):<{width}.{width}}  ", cell.token)
-        lines.append(tuple(spans))
-    return lines
+"""Seconds between two values of a graph."""
 
 
 class DescribePlace(Place):
@@ -100,7 +52,7 @@ class DescribePlace(Place):
     def hints(self) -> Sequence[KeyHint]:
         """The verbs come first."""
         verbs = verb_hints(self.bridge.deck, self.bridge.keymap, self.noun, self.targets())
-        return (*verbs, KeyHint("y", "raw"), KeyHint("c", "copy"), KeyHint("escape", "back"))
+        return (*verbs, self.key("raw-view", "raw"), self.key("copy"), self.key("back"))
 
     def targets(self) -> tuple[Resource, ...]:
         """This one."""
@@ -128,15 +80,11 @@ class DescribePlace(Place):
             return []
         kind = self.kind
         sections = tuple(kind.describe(row)) or (_columns_section(kind, row),)
-        lines: list[Line] = [()]
-        for section in sections:
-            graph: list[Line] = []
-            if section.graph is not None:
-                room = max(10, min(75, width - LABEL - 18))
-                series = self.bridge.deck.history.series(self.ref, section.graph, room * 2, GRAPH_STEP)
-                graph = graph_lines(series, room, GRAPH_LINES, section.graph_max)
-            lines += section_lines(section, width, graph)
-        return lines
+
+        def series(figure: str, count: int) -> Sequence[float | None]:
+            return self.bridge.deck.history.series(self.ref, figure, count, GRAPH_STEP)
+
+        return arranged(sections, width - 1, series)
 
 
 def _columns_section(kind: Kind[Any], row: Resource) -> Section:
@@ -145,4 +93,4 @@ def _columns_section(kind: Kind[Any], row: Resource) -> Section:
     return Section(kind.noun, tuple(shown))
 
 
-__all__ = ["DescribePlace", "cell_span", "section_lines"]
+__all__ = ["DescribePlace"]

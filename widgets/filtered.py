@@ -9,30 +9,23 @@ from textual.widgets import Input
 from app.column import Token, clean
 from widgets.filter import EVERYTHING, BadFilter, RowFilter, parse
 from widgets.page import Line, take_keys
-from widgets.pane import FilterLine
+from widgets.pane import FilterLine, FilterRow
 from widgets.place import Place
 
 
 class Filtered(Place):
     """Base of places whose lines can be filtered; ``filtered`` is called with each new filter."""
 
-    DEFAULT_CSS = """
-    Filtered FilterLine { display: none; }
-    Filtered.-filtering FilterLine { display: block; }
-    Filtered.-filtering > KeyLine { display: none; }
-    """
-
     def __init__(self) -> None:
         super().__init__()
         self.filter: RowFilter = EVERYTHING
         self.complaint = ""
-        self._filter_line = FilterLine(placeholder="regex   !inverse   -f fuzzy", select_on_focus=False)
-        self._filter_line.cursor_blink = False
+        self._filter_line = FilterLine()
 
     def compose(self) -> ComposeResult:
         """As every place, and the line to type in."""
         yield from super().compose()
-        yield self._filter_line
+        yield FilterRow(self._filter_line)
 
     def filtered(self) -> None:
         """Another filter holds."""

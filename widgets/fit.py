@@ -19,7 +19,7 @@ _SELECTORS = str.maketrans("", "", "\u200d\ufe0e\ufe0f")
 """Joiners and variation selectors change a width in some terminals and not in others, so none is drawn."""
 
 
-_OURS = frozenset(map(chr, range(32, 127))) | frozenset("▀▄█▐▌▁▂▃▄▅▆▇░●○◐✓╱─·–…↑↓→")
+_OURS = frozenset(map(chr, range(32, 127))) | frozenset("▀▄█▐▌▁▂▃▄▅▆▇░●○◐◌✓╱─·–…↑↓→")
 """What this console itself draws with: each takes one cell."""
 
 

@@ -9,6 +9,7 @@ from app.deck import Deck
 from app.fleet import Fleet, ReadingKey, Ref, Resource
 from app.witness import Entry, Operation
 from widgets.header import Summary
+from widgets.row_order import RowCache
 from widgets.view_state import TROUBLE
 
 Tally = dict[str, tuple[int, int]]
@@ -18,14 +19,15 @@ Tally = dict[str, tuple[int, int]]
 class Headcount:
     """Sums the fleet up for the header; only readings that changed are looked at anew."""
 
-    def __init__(self, deck: Deck, demo: str, clock: Callable[[], str]) -> None:
+    def __init__(self, deck: Deck, demo: str, clock: Callable[[], str], key: Callable[[str], str]) -> None:
         self._deck = deck
+        self._key = key
         self._demo = demo
         self._clock = clock
-        self._moods = {noun: kind.mood for noun, kind in deck.kinds.items()}
+        self._moods = {noun: RowCache(kind.mood) for noun, kind in deck.kinds.items()}
         self._known: dict[ReadingKey, tuple[Sequence[Resource], Tally]] = {}
         self._fleet: Fleet | None = None
-        self._counts: tuple[str, ...] = ()
+        self._totals: Counter[str] = Counter()
         self._trouble = 0
 
     def __call__(self, fleet: Fleet) -> Summary:
@@ -36,7 +38,7 @@ class Headcount:
         witness = self._deck.witness
         return Summary(
             where=f"{witness.operator}@{witness.host}",
-            counts=self._counts,
+            counts=self._ways(),
             trouble=self._trouble,
             faults=len(self._deck.feed.faults()),
             demo=self._demo,
@@ -58,9 +60,17 @@ class Headcount:
                 totals[noun] += count
                 trouble += bad
         self._trouble = trouble
-        self._counts = tuple(
-            f"{totals[noun]} {noun if totals[noun] == 1 else kind.plural}" for noun, kind in self._deck.kinds.items()
-        )
+        for noun, moods in self._moods.items():
+            if len(moods) > 2 * totals[noun] + 100:  # most of them are gone
+                moods.clear()
+        self._totals = totals
+
+    def _ways(self) -> tuple[tuple[str, str], ...]:
+        """Every pane with its key, and how much there is in it."""
+        ways = [(self._key("console.overview"), "overview")]
+        for number, (noun, kind) in enumerate(self._deck.kinds.items(), start=1):
+            ways.append((self._key(f"console.pane-{number}"), f"{kind.plural} {self._totals[noun]}"))
+        return tuple(ways)
 
     def _tally(self, items: Sequence[Resource]) -> Tally:
         """How many of each kind there are, and how many of them want a person."""

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Input
 
 from app.deck import Deck
@@ -31,7 +32,7 @@ from widgets.describe import DescribePlace
 from widgets.fleet_words import Headcount, open_intents
 from widgets.header import Header
 from widgets.jobs import JobPlace, JobsPlace, Tray
-from widgets.key_hints import verb_hints
+from widgets.key_hints import pane_hints, verb_hints
 from widgets.kind_pane import KindPane
 from widgets.overview_place import OverviewPlace
 from widgets.place import Place
@@ -46,8 +47,10 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-HOLD_KEYS = 0.05
-"""Seconds a field has to deal with the key that leaves it, while further keys wait."""
+HOLD_KEYS = 0.5
+"""Seconds that a field has at most to deal with the key that leaves it, while further keys wait."""
+LOOK_EVERY = 0.01
+"""Seconds between two looks at whether it has."""
 JOBS_EVERY = 0.25
 """Seconds between two paintings of the jobs at the least."""
 
@@ -81,6 +84,7 @@ class Frame(TerminalApp):
     CSS = """
     Sheet { align: left bottom; background: transparent; }
     MainScreen.-low Header { display: none; }
+    MainScreen.-tray ToastCorner { margin-bottom: 3; }
     """
 
     def __init__(
@@ -112,7 +116,7 @@ class Frame(TerminalApp):
         self.stage.shown = self._arrived
         self.theme_wanted = theme
         """Chosen by the operator, over what hosts.yaml says."""
-        self._headcount = Headcount(deck, demo_label, clock)
+        self._headcount = Headcount(deck, demo_label, clock, lambda ident: self.keymap.key(ident))
         self.tasks: set[asyncio.Task[Any]] = set()
         """What runs beside the screen and is worth waiting for at the end."""
         self.watches: set[asyncio.Task[Any]] = set()
@@ -149,11 +153,18 @@ class Frame(TerminalApp):
                     return
                 if event.key in ("enter", "escape"):
                     self._held = []
-                    self.set_timer(HOLD_KEYS, self._release)
+                    self._hold(self.focused, time.monotonic() + HOLD_KEYS)
         await super().on_event(event)
 
-    def _release(self) -> None:
-        """The field has dealt with the key that left it: go on with what was typed since."""
+    def _hold(self, field: Widget, until: float) -> None:
+        """Let keys wait as long as a field still has them, but not for ever: it may keep them."""
+        if self.focused is field and time.monotonic() < until:
+            self.set_timer(LOOK_EVERY, lambda: self._hold(field, until))
+        else:
+            self.release_keys()
+
+    def release_keys(self) -> None:
+        """The field has dealt with the key that left it, or stays: go on with what was typed since."""
         held, self._held = self._held or [], None
         for event in held:
             self.post_message(event)
@@ -245,6 +256,8 @@ class Frame(TerminalApp):
     def show_jobs(self) -> None:
         """Take the jobs as they are to the tray."""
         self.tray.show(tuple(self.deck.jobs.values()), time.monotonic())
+        if self.tray.is_attached:
+            self.tray.screen.set_class(self.tray.display, "-tray")  # toasts stand above it
 
     def _reloaded(self, change: Change) -> None:
         """hosts.yaml says something else: touch only what changed."""
@@ -262,6 +275,8 @@ class Frame(TerminalApp):
         if self.theme_wanted is None and change.inventory.theme and change.inventory.theme != self.theme:
             wear(self, self.themes, change.inventory.theme)
         self._offer()
+        if isinstance(self.place, Place) and self.place.is_mounted:
+            self.place.retitle()
 
     def _tell_mistakes(self, mistakes: Sequence[str]) -> None:
         if mistakes:
@@ -290,7 +305,7 @@ class Frame(TerminalApp):
         """Show the keys of the verbs that the row at hand offers; greyed where the guard would refuse."""
         place = self.place
         if isinstance(place, KindPane) and place.is_mounted:
-            place.offer(verb_hints(self.deck, self.keymap, place.noun, place.targets()))
+            place.offer(verb_hints(self.deck, self.keymap, place.noun, place.targets()), *pane_hints(self.keymap))
         elif isinstance(place, DescribePlace) and place.is_mounted:
             place.retitle()
 

@@ -18,8 +18,8 @@ class Summary:
     """What the header says."""
 
     where: str = ""
-    counts: tuple[str, ...] = ()
-    """``12 nodes``, ``87 containers``."""
+    counts: tuple[tuple[str, str], ...] = ()
+    """Key and words of every pane: ``0 overview``, ``1 nodes 12``."""
     trouble: int = 0
     """Rows that want a person."""
     faults: int = 0
@@ -59,11 +59,14 @@ class Header(Lines):
         if said.faults:
             signs.append((f"   {said.faults} fault{'s' if said.faults > 1 else ''}", Token.CRIT))
         clock: list[Span] = [(f"   {said.clock} ", "clock")]
-        counts: list[Span] = [("   ".join(said.counts), Token.MUTED)]
+        counts: list[Span] = []
+        for key, words in said.counts:
+            counts += [(f"   {key}" if counts else key, "key"), (f" {words}" if key else words, Token.MUTED)]
         right = [*signs, *clock]
         nothing: list[Span] = []
         for start, end in (
             ([*left, *badges], [*counts, *right]),
+            ([left[0], *badges], [*counts, *right]),
             ([*left, *badges], right),
             ([left[0], *badges], right),
             (badges, right),

@@ -33,7 +33,7 @@ class HelpPlace(Filtered):
 
     def hints(self) -> Sequence[KeyHint]:
         """Read and leave."""
-        return (KeyHint("slash", "filter"), KeyHint("c", "copy"), KeyHint("escape", "back"))
+        return (self.key("filter"), self.key("copy"), self.key("back"))
 
     def ready(self) -> None:
         """Draw it from the catalog."""

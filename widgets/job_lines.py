@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from app.column import Token, bar_text, clean, duration_text, size_text
+from app.fold import Fold, fold
 from app.job import Ended, Job, Outcome, Running, StepState
 from app.witness import Entry
 from widgets.page import Line, Span, bars, said, wrapped
@@ -70,21 +70,27 @@ def job_lines(job: Job, width: int) -> list[Line]:
         lines += outcome_lines(job.outcomes, width)
         lines.append(())
     lines.append(((" STEPS", Token.MUTED),))
-    lines += [_step_line(one) for one in job.running]
-    told = any(outcome.data.get("stdout") or outcome.data.get("stderr") for outcome in job.outcomes)
-    if job.log and not told:
+    told = {outcome.message for outcome in job.outcomes}
+    lines += [_step_line(one, told=one.message in told) for one in job.running]
+    shown = any(outcome.data.get("stdout") or outcome.data.get("stderr") for outcome in job.outcomes)
+    # What a step did and why it failed stands above already.
+    known = {f"{one.step.ref.id}  {one.step.text}" for one in job.running}
+    known |= {f"{outcome.id}: {outcome.message}" for outcome in job.outcomes}
+    log = [line for line in job.log if line not in known]
+    if log and not shown:
         lines += [(), ((" LOG", Token.MUTED),)]
-        lines += [said(f"   {line}") for line in job.log]
+        lines += [said(f"   {line}") for line in log]
     return lines
 
 
-def _step_line(one: Running) -> Line:
+def _step_line(one: Running, *, told: bool) -> Line:
+    """How a step stands; ``told`` where its message has been told with its outcome."""
     glyph, token = _STEP_SIGNS[one.state]
     line: list[Span] = [(f"   {glyph} ", token), (f"{clean(one.step.ref.id):<18.18} ", Token.TITLE)]
     if one.state is StepState.RUNNING:
         line += bars(f"{step_progress(one)}  ", Token.BUSY)
     line.append((clean(one.step.text), Token.TEXT))
-    if one.message and one.state is not StepState.DONE:
+    if one.message and one.state is not StepState.DONE and not told:
         line.append((f"   {clean(one.message)}", token))
     return tuple(line)
 
@@ -105,22 +111,27 @@ def step_progress(one: Running) -> str:
 def outcome_lines(outcomes: Sequence[Outcome], width: int) -> list[Line]:
     """One block a target, failures first; equal output of many targets is shown once."""
     lines: list[Line] = []
-    folded: dict[tuple[Any, ...], list[Outcome]] = {}
-    for outcome in sorted(outcomes, key=lambda o: o.outcome is Ended.DONE):
-        said_there = tuple(str(outcome.data.get(stream, "")) for stream in ("stdout", "stderr"))
-        folded.setdefault((outcome.outcome, outcome.exit_code, outcome.message, said_there), []).append(outcome)
-    for (ended, code, message, texts), group in folded.items():
-        glyph, token = _SIGNS.get(str(ended), ("!", Token.WARN))
-        names = ", ".join(clean(outcome.id) for outcome in group[:8] if outcome.id)
-        more = f" and {len(group) - 8} more" if len(group) > 8 else ""
-        exit_text = f"  exit {code}" if code else ""
-        lines.append(((f" {glyph} ", token), (f"{names}{more}  ", Token.TITLE), (f"{ended}{exit_text}", token)))
-        if message:
-            lines += [((f"     {text}", Token.TEXT),) for text in _plain(wrapped(said(message), max(10, width - 6)))]
-        for text, token_of in zip(texts, (Token.TEXT, Token.WARN), strict=True):
-            lines += [said(f"     {line}", token_of) for line in text.splitlines()]
-        lines += _check_lines(group[0])
+    for number, one in enumerate(fold(outcomes)):
+        if number:
+            lines.append(())
+        lines += _fold_head(one, width)
+        if one.message and one.message != one.ended:
+            texts = _plain(wrapped(said(one.message), max(10, width - 6)))
+            lines += [((f"     {text}", Token.TEXT),) for text in texts]
+        for text, token in ((one.stdout, Token.TEXT), (one.stderr, Token.WARN)):
+            lines += [said(f"     {line.expandtabs(8)}", token) for line in text.splitlines()]
+        lines += _check_lines(one.outcomes[0])
     return lines
+
+
+def _fold_head(one: Fold, width: int) -> list[Line]:
+    """How it ended, then every target of which that holds; as many lines as their names need."""
+    glyph, token = _SIGNS.get(str(one.ended), ("!", Token.WARN))
+    count = f"{len(one.outcomes)} × " if len(one.outcomes) > 1 else ""
+    how = f"{one.ended}, exit {one.exit_code}" if one.exit_code or one.ended is Ended.FAILED else str(one.ended)
+    names = ", ".join(clean(ident) for ident in one.ids if ident)
+    first, *more = wrapped(((f"{count}{how}   ", token), (names, Token.TITLE)), max(20, width - 6))
+    return [((f" {glyph} ", token), *first), *(((" " * 5, Token.TEXT), *line) for line in more)]
 
 
 def _check_lines(outcome: Outcome) -> list[Line]:

@@ -121,9 +121,9 @@ class JobsPlace(Place):
         can = chosen is not None and not chosen.ended
         return (
             KeyHint("x", "cancel", enabled=can),
-            KeyHint("enter", "its log and result"),
-            KeyHint("c", "copy"),
-            KeyHint("escape", "back"),
+            self.key("open", "its log and result"),
+            self.key("copy"),
+            self.key("back"),
         )
 
     def ready(self) -> None:
@@ -208,7 +208,7 @@ class JobPlace(Place):
 
     def hints(self) -> Sequence[KeyHint]:
         """Cancel it, copy it."""
-        return (KeyHint("x", "cancel", enabled=not self.job.ended), KeyHint("c", "copy"), KeyHint("escape", "back"))
+        return (KeyHint("x", "cancel", enabled=not self.job.ended), self.key("copy"), self.key("back"))
 
     def ready(self) -> None:
         """Show it."""
@@ -245,7 +245,7 @@ class ResultPlace(Place):
 
     def hints(self) -> Sequence[KeyHint]:
         """Copy it."""
-        return (KeyHint("c", "copy"), KeyHint("escape", "back"))
+        return (self.key("copy"), self.key("back"))
 
     def ready(self) -> None:
         """Show it."""

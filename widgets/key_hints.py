@@ -8,7 +8,7 @@ from app.backend import Refuse
 from app.deck import Deck
 from app.fleet import Resource
 from app.keys import Keymap
-from widgets.pane import KeyHint
+from widgets.pane import FRAME, MORE, KeyHint
 
 LOOKED_AT = 20
 """Rows that decide whether a key is greyed."""
@@ -32,9 +32,21 @@ def verb_hints(deck: Deck, keymap: Keymap, noun: str | None, targets: Sequence[R
     return tuple(hints)
 
 
+def frame_hint(keymap: Keymap, name: str, label: str = "", *, enabled: bool = True) -> KeyHint:
+    """One of the console's own bindings, by its name (``clear-marks``), with the key it has now."""
+    binding = keymap.of(f"console.{name}")
+    key = binding.keys[0] if binding is not None and binding.keys else ""
+    return KeyHint(key, label or name, enabled)
+
+
+def pane_hints(keymap: Keymap) -> tuple[tuple[KeyHint, ...], KeyHint]:
+    """What a pane shows after its verbs, and what at the end where not all of it fits; as remapped."""
+    return tuple(frame_hint(keymap, hint.label) for hint in FRAME), frame_hint(keymap, "help", MORE.label)
+
+
 def split_alt(key: str) -> tuple[bool, str]:
     """Whether the key was held with alt, which asks for the verb's form; and the key itself."""
     return (True, key.removeprefix("alt+")) if key.startswith("alt+") else (False, key)
 
 
-__all__ = ["split_alt", "verb_hints"]
+__all__ = ["frame_hint", "pane_hints", "split_alt", "verb_hints"]

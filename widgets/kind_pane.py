@@ -74,9 +74,9 @@ class KindPane(Pane):
         """What ``copy`` takes: the ids an action would be for."""
         return "\n".join(clean(target.id) for target in self.targets())
 
-    def offer(self, hints: Sequence[KeyHint]) -> None:
-        """Show these keys; painted only where they differ."""
-        self.set_keys(hints)
+    def offer(self, hints: Sequence[KeyHint], frame: Sequence[KeyHint], more: KeyHint) -> None:
+        """Show the keys of the verbs, then the frame's; painted only where they differ."""
+        self.set_keys(hints, frame, more)
 
 
 __all__ = ["KindPane"]

@@ -152,11 +152,11 @@ class LogPlace(Filtered):
         page = self.log_page
         return (
             KeyHint("f", "hold" if page.follow else "follow"),
-            KeyHint("slash", "filter"),
-            KeyHint("ctrl+w", "cut lines" if page.wrap else "wrap"),
+            self.key("filter"),
+            self.key("wide", "cut lines" if page.wrap else "wrap"),
             KeyHint("s", "save"),
-            KeyHint("c", "copy"),
-            KeyHint("escape", "back"),
+            self.key("copy"),
+            self.key("back"),
         )
 
     def targets(self) -> tuple[Resource, ...]:

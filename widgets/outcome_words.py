@@ -30,10 +30,18 @@ def outcome_words(order: Order, outcomes: Sequence[Outcome]) -> tuple[str, bool]
         return (f"{name}: {clean(message)}" if message else f"{name}: done"), False
     first = wrong[0]
     if len(outcomes) == 1:
-        told = clean(first.message) or (f"exit code {first.exit_code}" if first.outcome is Ended.FAILED else "")
+        told = _reason(first)
         return f"{name}: {first.outcome}{': ' + told if told else ''}", True
     where = f"{clean(first.id)}: " if first.id else ""
-    return f"{name}: {len(wrong)} of {len(outcomes)} not done; {where}{clean(first.message) or first.outcome}", True
+    return f"{name}: {len(wrong)} of {len(outcomes)} not done; {where}{_reason(first) or first.outcome}", True
+
+
+def _reason(outcome: Outcome) -> str:
+    """Why it was not done, where that says more than how it ended."""
+    message = clean(outcome.message)
+    if message and message != outcome.outcome:
+        return message
+    return f"exit code {outcome.exit_code}" if outcome.outcome is Ended.FAILED else ""
 
 
 def wants_reading(outcomes: Sequence[Outcome]) -> bool:

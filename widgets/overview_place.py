@@ -43,14 +43,10 @@ class OverviewPlace(Place):
 
     def hints(self) -> Sequence[KeyHint]:
         """The panes, and the frame's own keys."""
-        keymap = self.bridge.keymap
-        panes = [
-            KeyHint(keymap.key(f"console.pane-{number}"), kind.plural)
-            for number, kind in enumerate(self._kinds[:6], start=1)
-        ]
+        panes = [self.key(f"pane-{number}", kind.plural) for number, kind in enumerate(self._kinds[:6], start=1)]
         frame = ("command-line", "palette", "jobs", "witness", "help", "quit")
         words = {"command-line": "command"}
-        return (*panes, *(KeyHint(keymap.key(f"console.{one}"), words.get(one, one)) for one in frame))
+        return (*panes, *(self.key(one, words.get(one, one)) for one in frame))
 
     def press(self, ident: str) -> bool:
         """``enter`` opens the first pane; there is no cursor to move."""

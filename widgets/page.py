@@ -144,6 +144,8 @@ class Page(Lines, can_focus=True):
         self.left = 0
         self.cursor = 0
         self._with_cursor = cursor
+        self.at_hand = False
+        """Whether keys reach the cursor even while something else, such as a field, has them first."""
         self.make_lines: Callable[[int], Sequence[Line]] | None = None
         """Makes the lines for a width, where they depend on it."""
         self._arranged_for = 0
@@ -242,7 +244,7 @@ class Page(Lines, can_focus=True):
             chosen = self.top + place == self.cursor
             inner -= 2
             if chosen:
-                base = palette.part("cursor" if self.has_focus else "cursor_away")
+                base = palette.part("cursor" if self.has_focus or self.at_hand else "cursor_away")
             mark: Piece = ("▌ " if chosen else "  ", palette[Token.ACCENT])
         else:
             mark = ("", Style.null())

@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.strip import Strip
 from textual.widgets import Input
 
@@ -21,12 +21,13 @@ from app.history import History
 from app.kind import Kind
 from app.verb import Verb
 from widgets.filter import BadFilter, parse
+from widgets.fit import fit_text
 from widgets.lines import Lines
 from widgets.pieces import Piece, pieces_width, spread, strip_of
 from widgets.table import FleetTable
+from widgets.view_state import TROUBLE
 
 _KEY_NAMES = {"enter": "⏎", "escape": "esc", "question_mark": "?", "slash": "/", "colon": ":", "backslash": "\\"}
-_FIXED = (("space", "mark"), ("d", "describe"), ("slash", "filter"), ("question_mark", "help"))
 
 
 def key_text(key: str) -> str:
@@ -45,6 +46,18 @@ class KeyHint:
     label: str
     enabled: bool = True
     """Greyed where the verb is not permitted on the row at hand."""
+
+
+FRAME = (
+    KeyHint("space", "mark"),
+    KeyHint("d", "describe"),
+    KeyHint("slash", "filter"),
+    KeyHint("0", "overview"),
+    KeyHint("question_mark", "help"),
+)
+"""What the last line of a pane shows after the verbs, with the keys that nobody has remapped."""
+MORE = KeyHint("question_mark", "all keys")
+"""What stands at the end where not all of them fit."""
 
 
 def hints_of(verbs: Sequence[Verb]) -> tuple[KeyHint, ...]:
@@ -94,6 +107,35 @@ class Rule(Lines):
         return [strip_of([("─" * width, self.palette.part("rule"))], width)]
 
 
+class NoteRule(Lines):
+    """A thin line across, which tells of the row under the cursor why it is in trouble: whole, as no column can."""
+
+    def __init__(self, table: FleetTable) -> None:
+        super().__init__()
+        self._table = table
+
+    def _words(self) -> tuple[str, str, Token]:
+        """Whose trouble, which, and how bad; empty where all is well."""
+        state = self._table.state
+        row = state.cursor_row
+        if row is None or state.moods(row) not in TROUBLE:
+            return "", "", Token.MUTED
+        worry = state.kind.worry(row)
+        words = row.fault or (worry.text if worry is not None and worry.score >= 100 else "")
+        return row.name, words, worry.token if worry is not None else Token.WARN
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        """One line; the words are cut before the line is."""
+        rule = self.palette.part("rule")
+        name, words, token = self._words()
+        if not words or width < 30:
+            return [strip_of([("─" * width, rule)], width)]
+        head = f" {clean(name)[:40]}  "
+        text = fit_text(clean(words[:400]), width - cell_len(head) - 4).rstrip()
+        pieces: list[Piece] = [("─", rule), (head, self.palette.part("name")), (f"{text} ", self.palette[token])]
+        return [strip_of([*pieces, ("─" * max(0, width - pieces_width(pieces)), rule)], width)]
+
+
 class KeyLine(Lines):
     """The keys that do something here, as many as fit."""
 
@@ -138,8 +180,12 @@ class FilterLine(Input):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
     DEFAULT_CSS = """
-    FilterLine, FilterLine:focus { height: 1; border: none; padding: 0 1; background: $surface; }
+    FilterLine, FilterLine:focus { width: 1fr; height: 1; border: none; padding: 0 1 0 0; background: $surface; }
     """
+
+    def __init__(self) -> None:
+        super().__init__(placeholder="regex   !inverse   -f fuzzy", select_on_focus=False)
+        self.cursor_blink = False
 
     def action_leave(self) -> None:
         """Take the filter away and go back to the table."""
@@ -147,15 +193,40 @@ class FilterLine(Input):
         self.post_message(self.Submitted(self, ""))
 
 
+class FilterRow(Horizontal):
+    """The line in which a filter is typed, behind the key that began it."""
+
+    DEFAULT_CSS = """
+    FilterRow { width: 1fr; height: 1; display: none; background: $surface; }
+    FilterRow > FilterSign { width: 3; }
+    .-filtering > FilterRow { display: block; }
+    .-filtering > KeyLine { display: none; }
+    """
+
+    def __init__(self, field: FilterLine) -> None:
+        super().__init__()
+        self._field = field
+
+    def compose(self) -> ComposeResult:
+        """The sign and the field."""
+        yield FilterSign()
+        yield self._field
+
+
+class FilterSign(Lines):
+    """What stands before a filter that is being typed."""
+
+    def draw(self, width: int, height: int) -> list[Strip]:
+        """One sign."""
+        return [strip_of([(" / ", self.palette.part("key"))], width)]
+
+
 class Pane(Vertical):
     """One table of one kind, with what is above and below it."""
 
     DEFAULT_CSS = """
     Pane { width: 1fr; height: 1fr; }
-    Pane FilterLine { display: none; }
-    Pane.-filtering FilterLine { display: block; }
-    Pane.-filtering KeyLine { display: none; }
-    Pane.-low Rule { display: none; }
+    Pane.-low Rule, Pane.-low NoteRule { display: none; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -176,11 +247,11 @@ class Pane(Vertical):
         self.kind = kind
         self.table = FleetTable(kind, history, clock=clock)
         self._context_line = ContextLine(self.table)
-        self.table.when_arranged = self._context_line.redraw
+        self._note = NoteRule(self.table)
+        self.table.when_arranged = self._redraw_around
         self._keys = KeyLine()
-        self._keys.more = KeyHint("question_mark", "all keys")
-        self._filter = FilterLine(placeholder="regex   !inverse   -f fuzzy", select_on_focus=False)
-        self._filter.cursor_blink = False
+        self._keys.more = MORE
+        self._filter = FilterLine()
         self.set_keys(hints_of(verbs))
 
     def compose(self) -> ComposeResult:
@@ -188,9 +259,9 @@ class Pane(Vertical):
         yield self._context_line
         yield Rule()
         yield self.table
-        yield Rule()
+        yield self._note
         yield self._keys
-        yield self._filter
+        yield FilterRow(self._filter)
 
     # what the console asks
 
@@ -198,17 +269,27 @@ class Pane(Vertical):
         """Take a newer fleet; ``clock`` is the time as it stands in the corner."""
         self._context_line.clock = clock
         self.table.show(fleet, now)
-        self._context_line.redraw()
+        self._redraw_around()
 
     def tick(self, now: float | None = None, *, clock: str = "") -> None:
         """Let time pass without news."""
         self._context_line.clock = clock
         self.table.tick(now)
-        self._context_line.redraw()
+        self._redraw_around()
 
-    def set_keys(self, hints: Sequence[KeyHint]) -> None:
-        """Say which keys the last line shows, most important first; the frame's own follow."""
-        self._keys.hints = (*hints, *(KeyHint(key, label) for key, label in _FIXED))
+    def _redraw_around(self) -> None:
+        """What is said above and below the table."""
+        self._context_line.redraw()
+        self._note.redraw()
+
+    @on(FleetTable.Moved)
+    def _moved(self) -> None:
+        self._note.redraw()
+
+    def set_keys(self, hints: Sequence[KeyHint], frame: Sequence[KeyHint] = FRAME, more: KeyHint = MORE) -> None:
+        """Say which keys the last line shows, most important first; those of the frame follow."""
+        self._keys.hints = (*hints, *frame)
+        self._keys.more = more
         self._keys.redraw()
 
     def targets(self) -> tuple[Resource, ...]:

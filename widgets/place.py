@@ -19,9 +19,10 @@ from app.fleet import Fleet, Ref, Resource
 from app.keys import Keymap
 from app.verb import Verb
 from app.witness import Entry
+from widgets.key_hints import frame_hint
 from widgets.lines import Lines
 from widgets.page import Line, Page, pieces_of, take_keys
-from widgets.pane import KeyHint, KeyLine, Rule
+from widgets.pane import MORE, KeyHint, KeyLine, Rule
 from widgets.pieces import spread
 
 
@@ -139,6 +140,10 @@ class Place(Vertical):
         """The keys of this place, most important first."""
         return ()
 
+    def key(self, name: str, label: str = "", *, enabled: bool = True) -> KeyHint:
+        """The hint of one of the console's own bindings (``filter``), with the key it has now."""
+        return frame_hint(self.bridge.keymap, name, label, enabled=enabled)
+
     def press(self, ident: str) -> bool:
         """Answer to one of the console's bindings; ``False`` lets the console do what it does everywhere."""
         return self.page.act(ident)
@@ -203,6 +208,7 @@ class Place(Vertical):
         hints = tuple(self.hints())
         if hints != self.key_line.hints:
             self.key_line.hints = hints
+            self.key_line.more = self.key("help", MORE.label)
             self.key_line.redraw()
 
     def on_resize(self) -> None:

@@ -48,10 +48,10 @@ class RawPlace(Place):
     def hints(self) -> Sequence[KeyHint]:
         """Turn and copy."""
         return (
-            KeyHint("tab", "YAML" if self._as_json else "JSON"),
-            KeyHint("d", "describe"),
-            KeyHint("c", "copy"),
-            KeyHint("escape", "back"),
+            self.key("next", "YAML" if self._as_json else "JSON"),
+            self.key("describe"),
+            self.key("copy"),
+            self.key("back"),
         )
 
     def targets(self) -> tuple[Any, ...]:

@@ -66,7 +66,7 @@ class RowsPlace(Filtered):
     def hints(self) -> Sequence[KeyHint]:
         """The keys that act on a row, greyed where the guard would refuse."""
         found = [KeyHint(action.key, action.label, self._may(action)) for action in self.rows.actions]
-        return (*found, KeyHint("slash", "filter"), KeyHint("c", "copy"), KeyHint("escape", "back"))
+        return (*found, self.key("filter"), self.key("copy"), self.key("back"))
 
     def targets(self) -> tuple[Resource, ...]:
         """Whom the view is about."""

@@ -80,8 +80,12 @@ class Sheet(ModalScreen[T]):
     def __init__(self) -> None:
         super().__init__()
         self.heading = TitleLine()
-        self.page = SheetPage()
+        self.page: Page = SheetPage()
         self.key_line = KeyLine()
+
+    def prompt(self) -> ComposeResult:
+        """What stands above the body in place of the title."""
+        yield self.heading
 
     def fields(self) -> ComposeResult:
         """What stands between the body and the keys."""
@@ -95,7 +99,7 @@ class Sheet(ModalScreen[T]):
         """Title, body, fields, keys."""
         with Vertical(classes="sheet"):
             yield Rule()
-            yield self.heading
+            yield from self.prompt()
             yield self.page
             yield from self.fields()
             yield self.key_line

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from textual.containers import Container
 from textual.widget import AwaitMount, Widget
+from textual.widgets import Input
 
 from widgets.kind_pane import KindPane
 from widgets.place import Place
@@ -133,8 +134,14 @@ class Stage(Container):
                 if old not in self._panes.values():
                     old.remove()
             self.place = place
-            self.call_after_refresh(place.focus_body)
+            self.call_after_refresh(self._send_keys, place)
         self.shown(place)
+
+    def _send_keys(self, place: Anywhere) -> None:
+        """Send the keys to a place that was just shown, unless a line to type in has been opened meanwhile."""
+        field = self.screen.focused
+        if place is self.place and not (isinstance(field, Input) and field.display):
+            place.focus_body()
 
     def restyle(self) -> list[Widget]:
         """Every pane that is kept, for whoever must tell them something."""

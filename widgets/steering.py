@@ -20,11 +20,20 @@ from widgets.help import HelpPlace
 from widgets.jobs import JobsPlace
 from widgets.key_hints import split_alt
 from widgets.raw import RawPlace
-from widgets.search import open_palette
+from widgets.search import Offer, open_palette
 from widgets.stage import OVERVIEW
 from widgets.theme import wear
 from widgets.witness_pane import WitnessPlace
 from widgets.words import Do, Go, Press, Wear, meant, read_command
+
+_WORDS = {
+    "overview": "Every kind in a tile, the worst first.",
+    "jobs": "What runs and what came of it.",
+    "witness": "Who did what, and what became of it.",
+    "help": "Every key and verb.",
+    "quit": "End the console.",
+}
+"""Words of the frame that the palette lists, and what each shows."""
 
 
 class Steering(Frame):
@@ -140,27 +149,36 @@ class Steering(Frame):
 
     # -- the palette and the : line -------------------------------------------------------------------------------
 
-    def offers(self) -> Iterator[tuple[str, str, Callable[[], Any]]]:
-        """Everything that can be done here and now: (line, help, what it does)."""
+    def offers(self) -> Iterator[Offer]:
+        """Everything that can be done here and now."""
+        key = self.keymap.key
         place = self.place
         targets = place.targets() if place is not None else ()
         hidden = place.hidden_marks if place is not None else 0
         whom = targets[0].name if len(targets) == 1 else f"{len(targets)} marked"
         for verb in self.deck.offered(targets[0]) if targets else ():
             if not isinstance(self.deck.permitted(verb, targets), Refuse):
-                yield f"{verb.title} {whom}", verb.help, lambda verb=verb: self.begin(verb, targets, hidden=hidden)
+                line = f"{verb.title} {whom}"
+                yield Offer(line, key(verb.id), verb.help, lambda verb=verb: self.begin(verb, targets, hidden=hidden))
                 if verb.params and not needs_form(verb):
-                    line = f"{verb.title} {whom} …"
-                    yield line, "with options", lambda verb=verb: self.begin(verb, targets, form=True, hidden=hidden)
-        for noun, kind in self.deck.kinds.items():
+                    held = f"alt-{key(verb.id)}" if key(verb.id) else ""
+                    yield Offer(
+                        f"{line} …",
+                        held,
+                        f"{verb.help.rstrip('.')}: with its options.",
+                        lambda verb=verb: self.begin(verb, targets, form=True, hidden=hidden),
+                    )
+        for number, (noun, kind) in enumerate(self.deck.kinds.items(), start=1):
             for verb in self.deck.offered_by_kind(noun):
                 if not isinstance(self.deck.permitted(verb), Refuse):
-                    yield verb.title, verb.help, lambda verb=verb: self.begin(verb, ())
-            yield kind.plural, "pane", lambda noun=noun: self.pane(noun)
-        for word in ("overview", "jobs", "witness", "help", "quit"):
-            yield word, self.keymap.key(f"console.{word}"), lambda word=word: self.do_binding(f"console.{word}")
+                    yield Offer(verb.title, key(verb.id), verb.help, lambda verb=verb: self.begin(verb, ()))
+            about = f"The pane of {kind.plural}."
+            yield Offer(kind.plural, key(f"console.pane-{number}"), about, lambda noun=noun: self.pane(noun))
+        for word, about in _WORDS.items():
+            ident = f"console.{word}"
+            yield Offer(word, key(ident), about, lambda ident=ident: self.do_binding(ident))
         for name in sorted(self.themes.looks):
-            yield f"theme {name}", self.themes.looks[name].title, lambda name=name: self._wear(name)
+            yield Offer(f"theme {name}", "", self.themes.looks[name].title, lambda name=name: self._wear(name))
 
     @on(CommandLine.Typed)
     def _typed(self, event: CommandLine.Typed) -> None:
@@ -168,6 +186,7 @@ class Steering(Frame):
             self._obey(event.text)
         except ConfigurationError as error:
             self.command_line.complain(str(error))
+            self.release_keys()
         else:
             self._left()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.column import Cell, Column, Worry
+from app.fleet import STALE as STALE_STATE
 from app.fleet import Fleet, Mood, Ref, Resource
 from app.history import History
 from app.kind import Kind
@@ -62,8 +63,9 @@ class Summary:
 
     @property
     def worst_mood(self) -> Mood:
-        """The worst mood of any row; unknown where there are none."""
-        return min(self.moods, key=lambda mood: mood.rank, default=Mood.UNKNOWN)
+        """The worst mood of any row that is not muted; unknown where there are none at all."""
+        moods = [mood for mood in self.moods if mood is not Mood.MUTED] or list(self.moods)
+        return min(moods, key=lambda mood: mood.rank, default=Mood.UNKNOWN)
 
 
 class Summing:
@@ -139,7 +141,7 @@ class Summing:
         self._scores[place] = _NOTHING if worry is None else worry.score
         figures = self._measured(row)
         for column, values in enumerate(self._figures):
-            values[place] = _NOTHING if mood is Mood.STALE else figures[column]
+            values[place] = _NOTHING if mood is Mood.STALE or row.state == STALE_STATE else figures[column]
 
     # the busiest
 

@@ -31,7 +31,7 @@ class TextPlace(Filtered):
 
     def hints(self) -> Sequence[KeyHint]:
         """Filter and copy."""
-        return (KeyHint("slash", "filter"), KeyHint("c", "copy"), KeyHint("escape", "back"))
+        return (self.key("filter"), self.key("copy"), self.key("back"))
 
     def ready(self) -> None:
         """Show it."""

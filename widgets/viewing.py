@@ -40,8 +40,8 @@ class ViewPlace(Place):
 
     def hints(self) -> Sequence[KeyHint]:
         """Leave, or try again."""
-        again = (KeyHint("ctrl+r", "again"),) if self._failed else ()
-        return (*again, KeyHint("escape", "back"))
+        again = (self.key("look-again-now", "again"),) if self._failed else ()
+        return (*again, self.key("back"))
 
     def ready(self) -> None:
         """Begin to read."""

@@ -83,12 +83,12 @@ class WitnessPlace(Filtered):
     def hints(self) -> Sequence[KeyHint]:
         """Open, verify, filter."""
         return (
-            KeyHint("enter", "open"),
+            self.key("open"),
             KeyHint("v", "verify"),
             KeyHint("t", "its whole trace"),
-            KeyHint("slash", "filter"),
-            KeyHint("c", "copy"),
-            KeyHint("escape", "back"),
+            self.key("filter"),
+            self.key("copy"),
+            self.key("back"),
         )
 
     def ready(self) -> None:
@@ -198,7 +198,7 @@ class EntryPlace(Place):
 
     def hints(self) -> Sequence[KeyHint]:
         """Copy it."""
-        return (KeyHint("c", "copy"), KeyHint("escape", "back"))
+        return (self.key("copy"), self.key("back"))
 
     def ready(self) -> None:
         """Show every field, wrapped."""

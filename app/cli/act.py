@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.cli import exits
-from app.cli.fold import ending, fold, fold_lines
+from app.cli.fold import ending, fold_lines
 from app.cli.front import CommandLine
 from app.cli.live import Live, tell
 from app.cli.options import Options
@@ -19,6 +19,7 @@ from app.column import MOOD_TOKENS, Token, clean
 from app.deck import Deck, Order
 from app.errors import Denied
 from app.fleet import Mood
+from app.fold import fold
 from app.job import Ended, Job, Outcome
 from app.kind import AnyKind
 from app.registry import Part

@@ -1,35 +1,13 @@
-"""Many hosts that said the same are one entry: identical outputs folded, failures first."""
+"""What many targets said, for people: a heading per fold, then the text that they share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from app.cli.output import painted
 from app.column import Token, clean
-from app.job import Ended, Outcome
-
-
-@dataclass(slots=True)
-class Fold:
-    """Targets that ended in the same way and said the same."""
-
-    ended: Ended
-    exit_code: int
-    message: str
-    stdout: str
-    stderr: str
-    ids: list[str] = field(default_factory=list[str])
-
-
-def fold(outcomes: Sequence[Outcome]) -> list[Fold]:
-    """One fold per distinct ending and output: what failed first, then the largest; targets in their order."""
-    folds: dict[tuple[Ended, int, str, str, str], Fold] = {}
-    for outcome in outcomes:
-        said = str(outcome.data.get("stdout") or ""), str(outcome.data.get("stderr") or "")
-        key = (outcome.outcome, outcome.exit_code, outcome.message, *said)
-        folds.setdefault(key, Fold(*key)).ids.append(outcome.id)
-    return sorted(folds.values(), key=lambda one: (one.ended is Ended.DONE, -len(one.ids)))
+from app.fold import Fold
+from app.job import Ended
 
 
 def fold_lines(folds: Sequence[Fold], *, color: bool, width: int | None) -> Iterator[str]:
@@ -61,4 +39,4 @@ def _plain(line: str) -> str:
     return clean(line.replace("\t", "    ")) if "\t" in line else clean(line)
 
 
-__all__ = ["Fold", "ending", "fold", "fold_lines"]
+__all__ = ["ending", "fold_lines"]

@@ -56,7 +56,7 @@ def list_kind(
     async def tell(deck: Deck) -> int:
         rows, errors = await _first(deck, options, kind, words)
         if faults:
-            rows = [row for row in rows if kind.mood(row) is not Mood.UP]
+            rows = [row for row in rows if kind.mood(row) not in (Mood.UP, Mood.MUTED)]
         if options.json:
             print_json((resource_json(deck, kind, row) for row in rows), errors)
         else:

@@ -192,7 +192,9 @@ def alarms(node: Node) -> tuple[Worry, ...]:
 
 
 def mood(node: Node) -> Mood:
-    """Up, unless something wants a person."""
+    """Up, unless something wants a person; muted whatever it does, while an operator wants it so."""
+    if node.muted_until is not None:
+        return Mood.MUTED
     if node.state == STALE:
         return Mood.STALE
     if node.state == "down":
@@ -244,12 +246,15 @@ def _gpu(node: Node) -> Cell:
 
 
 def _note(node: Node) -> Cell:
+    if node.muted_until is not None:
+        said = (node.muted_why and f"muted: {node.muted_why}", node.fault, node.note)
+        return Cell(column.clean(", ".join(one for one in said if one) or "muted"), Token.MUTED)
     if node.fault:
         return Cell(column.clean(node.fault), Token.CRIT if node.state == "down" else Token.WARN)
     found = alarms(node)
     if found:
         return Cell(", ".join(one.text for one in found), found[0].token)
-    return Cell(column.clean(node.note or node.muted_why or ""), Token.MUTED)
+    return Cell(column.clean(node.note or ""), Token.MUTED)
 
 
 COLUMNS: tuple[Column[Node], ...] = (

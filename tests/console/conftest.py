@@ -16,11 +16,14 @@ from app.inventory.model import Inventory
 from app.registry import Part
 from app.start import Start, open_deck
 from app.witness import Entry
+from tests import pilot as pilots
 from tests.console import lamps
 from tests.console.lamps import World
 from tests.waiting import eventually
 from widgets.page import plain
 from widgets.place import Place
+
+pilots.hurry()
 
 PARTS = (Part("tests.console.lamp:KIND", "tests.console.lamps:Lamps"),)
 

@@ -191,7 +191,6 @@ async def test_key_palette_and_command_line_leave_the_same_entries(world: World)
         await it.until(lambda: it.asking)
         await it.type("lamp tell desk")
         await it.until(lambda: "lamp tell desk" in it.screen())
-        await it.pilot.pause(0.3)
         await it.press("enter")
         await note()
         assert said[0] == said[1] == said[2]
@@ -274,10 +273,10 @@ async def test_a_wrong_command_line_stays_and_says_what_is_meant(typed: str, sai
     async with driven() as it:
         it.console.command_line.open(typed)
         await it.press("enter")
-        assert said in it.screen()
+        await it.until(lambda: said in it.screen())
         assert it.console.command_line.has_class("-open")
         await it.press("escape")
-        assert not it.console.command_line.has_class("-open")
+        await it.until(lambda: not it.console.command_line.has_class("-open"))
         assert world.done == []
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from textual.command import Command, CommandList, CommandPalette
 from textual.widgets import Input
 
 from app.cli.root import call
@@ -25,6 +24,7 @@ from tests.console.conftest import Driven
 from tests.waiting import eventually
 from widgets.confirm import Confirm
 from widgets.form import Form
+from widgets.search import Palette
 
 WHY = "because of a test"
 FIELDS = ("verb", "target", "plan", "why", "phase", "outcome", "exit_code", "message", "handle", "cost", "digest")
@@ -251,22 +251,13 @@ def by_palette(action: Action, start: Start_) -> Left:
         wanted = f"{action.verb.title} {name}" if action.verb.takes_target else action.verb.title
         wanted += " …" if action.optional and not any(param.required for param in action.verb.params) else ""
         await it.press("ctrl+p")
-        await it.until(lambda: isinstance(it.console.screen, CommandPalette), "the palette")
+        await it.until(lambda: isinstance(it.console.screen, Palette), "the palette")
         palette = it.console.screen
-        palette.query_one(Input).value = wanted.removesuffix(" …")
-        found = palette.query_one(CommandList)
-
-        def place() -> int | None:
-            for number in range(found.option_count):
-                option = found.get_option_at_index(number)
-                if isinstance(option, Command) and option.hit.text == wanted:
-                    return number
-            return None
-
-        await it.until(lambda: place() is not None, f"{wanted}: {it.screen()}")
-        found.highlighted = place()
-        found.action_select()
-        await it.pilot.pause()
+        assert isinstance(palette, Palette)
+        await write(it, palette.field, wanted.removesuffix(" …"))
+        lines = [offer.line for offer, _ in palette.found]
+        assert wanted in lines, lines
+        await it.press(*["down"] * lines.index(wanted), "enter")
 
     return in_console(action, start, press)
 

@@ -13,12 +13,15 @@ from app.history import History
 from app.kind import Kind
 from app.verb import verbs_of
 from backends.kinds.node import KIND, NodeVerbs
+from tests import pilot
 from tests.widgets.demo import NOW, demo_fleet, demo_history
 from widgets.overview import JobLine, Overview
 from widgets.pane import Pane
 from widgets.table import FleetTable
 from widgets.theme import SHIPPED, Themes, wear
 from widgets.wallboard import Wallboard
+
+pilot.hurry()
 
 NODE_VERBS = verbs_of("node", NodeVerbs)
 

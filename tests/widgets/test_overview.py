@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from app.fleet import Fleet, Mood, Reading
 from app.kind import AnyKind
 from backends.kinds.node import KIND
+from tests.waiting import eventually
 from tests.widgets.demo import NOW, demo_fleet, demo_nodes, many_nodes, node, one_reading
 from tests.widgets.screens import OverviewApp, WallApp
 from tests.widgets.test_table import hostile_fleet
@@ -102,11 +103,12 @@ async def test_any_size_is_fine(fleet: Fleet, kinds: tuple[AnyKind, ...]) -> Non
     async with board.run_test(size=(120, 30)) as pilot:
         for width, height in SIZES:
             await pilot.resize_terminal(width, height)
-            await pilot.pause()
+            await eventually(lambda width=width: board.overview.size.width == board.size.width == width)
             assert {cell_len(line) for line in board.text.split("\n")} == {width}
     async with wall.run_test(size=(120, 30)) as pilot:
         for width, height in SIZES:
             await pilot.resize_terminal(width, height)
+            await eventually(lambda width=width: wall.wall.size.width == wall.size.width == width)
             for _ in range(3):
                 await pilot.press("right")
                 await pilot.pause()

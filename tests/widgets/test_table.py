@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from rich.cells import cell_len
-from textual.widgets import Input
 
 from app.fleet import Fleet, Reading
 from tests.widgets.demo import NOW, demo_fleet, demo_nodes, many_nodes, node, one_reading
 from tests.widgets.screens import CountingDriver, PaneApp
+from widgets.pane import FilterRow
 
 SIZE = (120, 24)
 
@@ -73,7 +73,7 @@ async def test_escape_takes_the_filter_away() -> None:
         await pilot.press("slash", "w", "s", "escape")
         assert app.table.state.filter.empty
         assert app.focused is app.table
-        assert not app.pane.query_one(Input).display
+        assert not app.pane.query_one(FilterRow).display
 
 
 async def test_marks_hidden_by_the_filter_are_still_targets_and_counted() -> None:
