@@ -51,8 +51,10 @@ docs: $(READY) ## Write the CLI reference and the key sheet from the catalog
 	$(BIN)/python -m app.cli.reference > docs/cli.md
 	$(BIN)/python -m app.cli.reference --keys > docs/keys.md
 
-bench: $(READY) ## Measure what the README states
-	@for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+bench: $(READY) ## Measure what the README states (takes half an hour, of which the soak ten minutes)
+	@missed=; for script in $$(grep -l '^def main' benchmarks/*.py); do \
+	  echo "== $$script"; $(BIN)/python $$script || missed="$$missed $$script"; echo; done; \
+	if [ -n "$$missed" ]; then echo "a bound was missed by:$$missed"; exit 1; fi
 
 wheel: $(READY) ## Build the wheel
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -8,6 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from benchmarks.pretend_hosts import PretendHosts
 from benchmarks.report import begin, end, figure
 from benchmarks.terminal import Terminal

@@ -12,6 +12,9 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from app.fleet import Fleet, Reading, Ref
 from app.history import History
@@ -134,7 +137,7 @@ def percentile(values: list[float], share: float) -> float:
 
 def start(role: str) -> Terminal:
     """The child on a terminal of 120 by 36."""
-    return Terminal([sys.executable, "-m", "benchmarks.table", "--child", role], columns=120, rows=36)
+    return Terminal([sys.executable, str(Path(__file__).resolve()), "--child", role], columns=120, rows=36)
 
 
 def settle(terminal: Terminal) -> None:

@@ -18,6 +18,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from app.witness.archive import archive_sealed
 from app.witness.chain import Chain, Request
 from app.witness.checkpoint import sign
