@@ -13,7 +13,8 @@ from backends.kinds.node import Gpu, Node, alarms, mood
 Line = tuple[str, Cell]
 
 _UNKNOWN = Cell(UNKNOWN_TEXT, Token.MUTED)
-_CORES_A_LINE = 4
+_FEW_CORES = 8
+_CORES_A_LINE = 32
 
 
 def sections(node: Node) -> Sequence[Section]:
@@ -80,13 +81,29 @@ def _cpu(node: Node) -> Section | None:
             else _UNKNOWN,
         ),
     ]
-    for first in range(0, len(node.core_percents), _CORES_A_LINE):
-        some = node.core_percents[first : first + _CORES_A_LINE]
+    lines += _cores(node)
+    return Section("CPU", tuple(lines), graph="cpu", graph_max=100)
+
+
+def _cores(node: Node) -> list[Line]:
+    """A bar for each of a few cores; of many a height each, and the busiest in words."""
+    lines: list[Line] = []
+    many = len(node.core_percents) > _FEW_CORES
+    step = _CORES_A_LINE if many else 2
+    for first in range(0, len(node.core_percents), step):
+        some = node.core_percents[first : first + step]
         worst = max((one for one in some if one is not None), default=None)
-        text = "  ".join(column.bar(one, node.cpu_limits, 6).text.ljust(12) for one in some).rstrip()
+        if many:
+            text = column.spark_text(some, len(some), 100)
+        else:
+            text = "  ".join(column.bar(one, node.cpu_limits, 6).text.ljust(12) for one in some).rstrip()
         label = f"core {first}" if len(some) == 1 else f"core {first}-{first + len(some) - 1}"
         lines.append((label, Cell(text, column.level(worst, node.cpu_limits))))
-    return Section("CPU", tuple(lines), graph="cpu", graph_max=100)
+    known = [(share, number) for number, share in enumerate(node.core_percents) if share is not None]
+    if many and known:
+        share, number = max(known)
+        lines.append(("busiest", Cell(f"core {number}  {share:.0f} %", column.level(share, node.cpu_limits))))
+    return lines
 
 
 def _of(used: int | None, total: int | None) -> str:

@@ -56,7 +56,7 @@ def text(blocks: Iterable[Section]) -> str:
     "words",
     [
         "fault: gpus: no answer", "note: sampling paused", "new disk", "answer: 3.2 ms", "host name: raspberry",
-        "system: Debian 12", "model: Raspberry Pi 4", "cores: 6", "load: 1.00  –  0.50", "core 0-3: ", "core 4-5: ",
+        "system: Debian 12", "model: Raspberry Pi 4", "cores: 6", "load: 1.00  –  0.50", "core 0-1: ", "core 4-5: ",
         "1.0G of 4.0G", "512K of 1.0M", "read: 0/s", "written: 4.0K/s", "in: 2.0K/s", "/srv | ", "99 of 100", "H100",
         "– of 700 W", "0 | 42 | – | python", "cpu | 111.0 °C!", "x | 20.0 °C | –", "failed units: nginx.service",
         "7 pending, 2 for security", "restart: needed", "throttling now: under-voltage",
@@ -114,3 +114,14 @@ def test_hostile_text_is_drawn_as_text() -> None:
         for piece in (block.title, *(cell.text for _, cell in block.lines), *(c.text for r in block.rows for c in r)):
             assert piece.isprintable()
     assert "[@click=app.quit]x[/]" in text(blocks)
+
+
+def test_many_cores_are_heights_and_the_busiest_is_named() -> None:
+    shares = tuple(float(number * 2) for number in range(40))
+    node = Node(id="big", name="big", source="big", state="up", core_percents=shares, cores=40)
+    cpu = next(section for section in sections(node) if section.title == "CPU")
+    lines = {label: cell.text for label, cell in cpu.lines}
+    assert len(lines["core 0-31"]) == 32
+    assert len(lines["core 32-39"]) == 8
+    assert lines["core 0-31"][0] < lines["core 32-39"][-1]
+    assert lines["busiest"] == "core 39  78 %"
