@@ -152,8 +152,10 @@ class JobsPlace(Place):
     def _show_detail(self) -> None:
         job = self.chosen
         if job is not None:
-            self.detail.set_lines(job_lines(job, max(20, self.detail.size.width - 2)))
+            self.detail.make_lines = lambda width: job_lines(job, max(20, width - 2))
+            self.detail.rearrange()
             return
+        self.detail.make_lines = None
         number = self.page.cursor - len(self._jobs)
         if 0 <= number < len(self.open_intents):
             self.detail.set_lines(open_lines(*self.open_intents[number]))
@@ -217,7 +219,8 @@ class JobPlace(Place):
     def tick(self) -> None:
         """Look again; a reader at the end stays at the end."""
         at_end = self.page.top + self.page.room >= len(self.page.lines)
-        self.page.set_lines(job_lines(self.job, max(20, self.page.size.width - 2)))
+        self.page.make_lines = lambda width: job_lines(self.job, max(20, width - 2))
+        self.page.rearrange()
         if at_end and not self.job.ended:
             self.page.move(len(self.page.lines))
         self.retitle()

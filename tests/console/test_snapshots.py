@@ -98,7 +98,7 @@ async def jobs(it: Driven) -> None:
     await it.until(lambda: len(it.deck.jobs) == 2 and not it.deck.running_jobs)
     it.console.toasts.clear()
     await it.press("J")
-    await it.until(lambda: "the bulb is stuck" in it.screen())
+    await it.until(lambda: "the bulb is stuck" in it.screen() and "last: dim attic" in it.screen())
 
 
 async def witness(it: Driven) -> None:
