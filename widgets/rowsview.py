@@ -40,6 +40,7 @@ class RowsPlace(Filtered):
         self._fault = ""
         self._timer: Timer | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._ended_jobs = 0
         self._actions = {normal(action.key): action for action in rows.actions}
 
     def make_page(self) -> Page:
@@ -83,9 +84,20 @@ class RowsPlace(Filtered):
     def ready(self) -> None:
         """Show what was read, and read again where that is wanted."""
         self.page.make_lines = self._lines
+        self._ended_jobs = self._count_ended()
         self.filtered()
         if self.rows.every:
             self._timer = self.set_interval(max(1.0, self.rows.every), self.read_again)
+
+    def tick(self) -> None:
+        """What has just been done may have changed what is listed."""
+        ended = self._count_ended()
+        if ended != self._ended_jobs:
+            self._ended_jobs = ended
+            self.read_again()
+
+    def _count_ended(self) -> int:
+        return sum(job.ended for job in self.bridge.deck.jobs.values())
 
     def on_unmount(self) -> None:
         """Stop reading."""

@@ -24,6 +24,8 @@ from tests.console.conftest import Driven
 from tests.waiting import eventually
 from widgets.confirm import Confirm
 from widgets.form import Form
+from widgets.page import plain
+from widgets.rowsview import RowsPlace
 from widgets.search import Palette
 
 WHY = "because of a test"
@@ -258,6 +260,23 @@ def by_palette(action: Action, start: Start_) -> Left:
         lines = [offer.line for offer, _ in palette.found]
         assert wanted in lines, lines
         await it.press(*["down"] * lines.index(wanted), "enter")
+
+    return in_console(action, start, press)
+
+
+def by_row(action: Action, start: Start_, view: str, key: str, row: str) -> Left:
+    """A key on a row of a view: everything the verb takes comes from there."""
+
+    async def press(it: Driven) -> None:
+        await mark(it, action)
+        await it.press(view)
+        await it.until(lambda: isinstance(it.console.place, RowsPlace), f"the view; {it.toasts()} {it.screen()}")
+        place = it.console.place
+        assert isinstance(place, RowsPlace)
+        await it.until(lambda: any(row in plain(line) for line in place.page.lines), it.screen())
+        while row not in plain(place.page.lines[place.page.cursor]):
+            await it.press("j")
+        await it.press(key)
 
     return in_console(action, start, press)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from app.verb import Catalog, Verb
 from backends.demo.backend import Demo
 from tests.doors import doors
 from tests.doors.doors import Action, Left
+from widgets.logview import LogPlace
+from widgets.rowsview import RowsPlace
+from widgets.textview import TextPlace
 
 CATALOG = Catalog({noun: kind.verbs for noun, kind in registry.kinds(DEMO).items()})
 VERBS = {verb.id: verb for verb in CATALOG if not verb.view}
@@ -83,3 +87,69 @@ def test_several_targets_leave_the_same_entries(ident: str, monkeypatch: pytest.
     for name, door in DOORS.items():
         home(monkeypatch, tmp_path, name)
         assert door(action, doors.demo(3)) == expected, name
+
+
+@pytest.mark.parametrize(
+    ("view", "key", "row", "ident", "given"),
+    [
+        ("t", "x", "sshd", "node.signal", {"pid": "137", "signal": "TERM"}),
+        ("t", "K", "dockerd", "node.signal", {"pid": "174", "signal": "KILL"}),
+        ("v", "r", "nginx.service", "node.service", {"action": "restart", "unit": "nginx.service"}),
+        ("v", "x", "cron.service", "node.service", {"action": "stop", "unit": "cron.service"}),
+    ],
+)
+def test_keys_on_the_rows_of_a_view_leave_what_the_verb_leaves(
+    view: str, key: str, row: str, ident: str, given: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    verb = VERBS[ident]
+    action = Action(verb, ("hp1",), given, asks=verb.risk is not Risk.SAFE)
+    home(monkeypatch, tmp_path, "cli")
+    expected = doors.by_command_line(action, ["--demo", "--nodes", "2"])
+    home(monkeypatch, tmp_path, "row")
+    assert doors.by_row(action, doors.demo(2), view, key, row) == expected
+
+
+def test_a_tunnel_closed_on_its_row_leaves_what_untunnel_leaves(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It must be open first, which only a console can keep: the line closes one in the same way beforehand."""
+    left: list[Left] = []
+    for door in ("line", "row"):
+        home(monkeypatch, tmp_path, door)
+        left.append(asyncio.run(open_and_close(door)))
+    assert [entry["verb"] for entry in left[0]] == ["node tunnel"] * 2 + ["node untunnel"] * 2
+    assert left[0] == left[1]
+
+
+async def open_and_close(door: str) -> Left:
+    """Open a tunnel by the line, and close it by the line or on its row; what that left."""
+    async with doors.console(doors.demo(2)(), ("hp1",)) as it:
+        it.console.command_line.open("node tunnel hp1 8080:localhost:80")
+        await it.press("enter")
+        await it.until(lambda: len(it.witnessed()) == 2 and not it.deck.running_jobs)
+        if door == "line":
+            it.console.command_line.open("node untunnel hp1 8080")
+            await it.press("enter")
+        else:
+            await doors.mark(it, Action(VERBS["node.untunnel"], ("hp1",)))
+            await it.press("f")
+            await it.until(lambda: isinstance(it.console.place, RowsPlace) and "8080" in it.lines(), it.screen())
+            await it.press("x")
+            await it.until(lambda: "8080" not in it.lines(), "the row is gone once the tunnel is")
+        await it.until(lambda: len(it.witnessed()) == 4 and doors.is_over(it))
+        return [{name: getattr(entry, name) for name in doors.FIELDS} for entry in it.witnessed()]
+
+
+@pytest.mark.parametrize("view", [verb for verb in CATALOG if verb.view], ids=lambda verb: verb.id)
+def test_looking_leaves_no_entry(view: Verb, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    home(monkeypatch, tmp_path, "console")
+
+    async def look() -> None:
+        async with doors.console(doors.demo(2)(), ("hp1",)) as it:
+            it.console.command_line.open(f"{view.title} hp1")
+            await it.press("enter")
+            await it.until(lambda: isinstance(it.console.place, (RowsPlace, LogPlace, TextPlace)), it.screen())
+            await it.press("d", "escape", "y", "escape")
+            assert it.witnessed() == []
+
+    asyncio.run(look())
