@@ -15,7 +15,7 @@ import click
 
 from app.cli.config_commands import as_json, hosts, write_json, write_table
 
-PACKAGES = ("textual", "asyncssh", "psutil", "click", "pydantic", "pyyaml", "cryptography", "uvloop")
+PACKAGES = ("textual", "asyncssh", "psutil", "click", "pydantic", "pyyaml", "cryptography")
 ABSENT = "not installed"
 
 
