@@ -16,6 +16,11 @@ from widgets.place import Place
 class Filtered(Place):
     """Base of places whose lines can be filtered; ``filtered`` is called with each new filter."""
 
+    DEFAULT_CSS = """
+    Filtered.-filtering > FilterRow { display: block; }
+    Filtered.-filtering > KeyLine { display: none; }
+    """
+
     def __init__(self) -> None:
         super().__init__()
         self.filter: RowFilter = EVERYTHING

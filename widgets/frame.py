@@ -150,6 +150,7 @@ class Frame(TerminalApp):
                 if not isinstance(self.focused, Input):
                     await self.stage.settled()
                     self.press(normal(event.key, event.character))
+                    self.paint_now()
                     return
                 if event.key in ("enter", "escape"):
                     self._held = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import ClassVar, cast
+from weakref import WeakSet
 
 from rich.segment import Segment
 from rich.style import Style
@@ -25,6 +26,9 @@ class Lines(Widget):
 
     ALLOW_SELECT = False
     BLANK = False
+
+    repainted: ClassVar[WeakSet[Widget]] = WeakSet()
+    """Widgets that asked for a repaint since the last look; ``TerminalApp.paint_now`` spares them the wait."""
 
     DEFAULT_CSS = """
     Lines { width: 1fr; height: 1; }
@@ -80,6 +84,7 @@ class Lines(Widget):
         changed = [y for y, strip in enumerate(self._drawn) if strip is not old[y] and strip != old[y]]
         if changed:
             self.refresh(*(Region(0, y, size.width, 1) for y in changed))
+            self.repainted.add(self)
 
     def _lines(self, size: Size) -> list[Strip]:
         lines = self.draw(size.width, size.height)[: size.height]
@@ -109,10 +114,7 @@ class Lines(Widget):
         drawn = self._drawn_now()
         if not self._plain:
             return super().render_lines(crop)
-        filters = tuple(self.get_line_filters())
-        finish = self._finish
-        if finish is None or finish[1] != filters:
-            finish = self._finish = (self._ground, filters, self.background_colors[1])
+        finish = self._finishing()
         strips = [
             line.finished(finish) if isinstance(line, DrawnLine) else _finished(line, finish)
             for line in drawn[crop.y : crop.bottom]
@@ -120,6 +122,18 @@ class Lines(Widget):
         if crop.column_span != (0, self._drawn[0].cell_length if self._drawn else 0):
             strips = [strip.crop(crop.x, crop.right) for strip in strips]
         return strips
+
+    def _finishing(self) -> Finish:
+        """What every line goes through last; the same object as long as it is the same."""
+        filters = tuple(self.get_line_filters())
+        if self._finish is None or self._finish[1] != filters:
+            self._finish = (self._ground, filters, self.background_colors[1])
+        return self._finish
+
+    def prepare(self, strip: Strip) -> None:
+        """Do ahead of time what it takes to bring a line to the terminal."""
+        if isinstance(strip, DrawnLine) and self._drawn_size is not None:
+            strip.finished(self._finishing()).render(self._application.console)
 
     def notify_style_update(self) -> None:
         """Look at the ground again: another class, another theme."""

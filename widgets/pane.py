@@ -20,6 +20,7 @@ from app.fleet import Fleet, Mood, Ref, Resource
 from app.history import History
 from app.kind import Kind
 from app.verb import Verb
+from widgets.field import Field
 from widgets.filter import BadFilter, parse
 from widgets.fit import fit_text
 from widgets.lines import Lines
@@ -174,7 +175,7 @@ class KeyLine(Lines):
         return [strip_of(pieces, width)]
 
 
-class FilterLine(Input):
+class FilterLine(Field):
     """Where a filter is typed, in place of the keys."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
@@ -184,8 +185,7 @@ class FilterLine(Input):
     """
 
     def __init__(self) -> None:
-        super().__init__(placeholder="regex   !inverse   -f fuzzy", select_on_focus=False)
-        self.cursor_blink = False
+        super().__init__(placeholder="regex   !inverse   -f fuzzy")
 
     def action_leave(self) -> None:
         """Take the filter away and go back to the table."""
@@ -199,8 +199,6 @@ class FilterRow(Horizontal):
     DEFAULT_CSS = """
     FilterRow { width: 1fr; height: 1; display: none; background: $surface; }
     FilterRow > FilterSign { width: 3; }
-    .-filtering > FilterRow { display: block; }
-    .-filtering > KeyLine { display: none; }
     """
 
     def __init__(self, field: FilterLine) -> None:
@@ -226,6 +224,8 @@ class Pane(Vertical):
 
     DEFAULT_CSS = """
     Pane { width: 1fr; height: 1fr; }
+    Pane.-filtering > FilterRow { display: block; }
+    Pane.-filtering > KeyLine { display: none; }
     Pane.-low Rule, Pane.-low NoteRule { display: none; }
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from rich.style import Style
@@ -63,9 +64,11 @@ class RowLines:
         """Decide which columns stand where in ``width`` cells, gutter and age included."""
         room = max(1, width - GUTTER - AGE_WIDTH - GAP - EDGE)
         placed = fit_columns(self.kind.columns, room, wide=wide, first=first, name_width=self.longest_name)
-        if placed != self.placed or len(self._strips) > _KEPT:
+        if placed != self.placed:
             self.placed = placed
             self._strips.clear()
+        for row_id in list(islice(self._strips, max(0, len(self._strips) - _KEPT))):
+            del self._strips[row_id]
 
     @property
     def shows_state(self) -> bool:

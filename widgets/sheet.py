@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from app.column import Token
 from app.keys import normal
+from widgets.field import Field
 from widgets.lines import Lines
 from widgets.page import Line, Page, pieces_of, take_keys
 from widgets.pane import KeyHint, KeyLine, Rule
@@ -39,21 +40,6 @@ class Words(Lines):
     def draw(self, width: int, height: int) -> list[Strip]:
         """One line."""
         return [strip_of(pieces_of(self.line, self.palette), width)]
-
-
-class Field(Input):
-    """One line to type in, without a border and without a blinking cursor."""
-
-    DEFAULT_CSS = """
-    Field, Field:focus { height: 1; width: 1fr; border: none; padding: 0; background: $surface; }
-    Field:focus { background: $boost; }
-    """
-
-    def __init__(
-        self, value: str = "", *, placeholder: str = "", password: bool = False, id: str | None = None
-    ) -> None:
-        super().__init__(value, placeholder=placeholder, password=password, id=id, select_on_focus=False)
-        self.cursor_blink = False
 
 
 class Row(Horizontal):

@@ -12,6 +12,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
+from textual.timer import Timer
 
 from app.fleet import Fleet, Ref, Resource
 from app.history import History
@@ -25,6 +26,10 @@ from widgets.row_order import AGE, STATE
 from widgets.view_state import ViewState
 
 _SLICE = 100
+_AHEAD_AFTER = 0.005
+_AHEAD_PAUSE = 0.001
+_AHEAD_AT_ONCE = 6
+"""Lines of the next page drawn at once, seconds before the first and between two lots."""
 WHEEL = 3
 """Rows that one notch of the wheel moves."""
 
@@ -110,6 +115,7 @@ class FleetTable(Lines, can_focus=True):
         self._top = 0
         self._first_column = 0
         self._told: Ref | None = None
+        self._ahead: Timer | None = None
         self.when_arranged: Callable[[], None] = lambda: None
         """Called when what stands above the table is to be drawn anew: at once, so that one frame shows both."""
 
@@ -220,6 +226,20 @@ class FleetTable(Lines, can_focus=True):
         step = max(1, self._height - 1) * pages
         self._top = max(0, min(self._top + step, len(self.state.order) - self._height))
         self._go(self.state.cursor + step)
+        if self._ahead is not None:
+            self._ahead.stop()
+        begin = self._top + (self._height if pages > 0 else -self._height)
+        self._ahead = self.set_timer(_AHEAD_AFTER, lambda: self._draw_ahead(begin, begin + self._height))
+
+    def _draw_ahead(self, begin: int, end: int) -> None:
+        """Draw the page that comes next while nobody waits for it, a few lines at a time."""
+        palette, state = self.palette, self.state
+        stop = min(end, begin + _AHEAD_AT_ONCE)
+        for row in state.order[max(0, begin) : max(0, stop)]:
+            marked = row.id in state.marks
+            self.prepare(self._rows.line(row, state, self._now, self.size.width, palette, marked=marked))
+        if stop < min(end, len(state.order)):
+            self._ahead = self.set_timer(_AHEAD_PAUSE, lambda: self._draw_ahead(stop, end))
 
     def action_first(self) -> None:
         """Cursor to the first row."""

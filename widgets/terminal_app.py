@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from textual.app import App
 from textual.screen import Screen
 
+from widgets.lines import Lines
 from widgets.terminal import BACKED_UP, ConsoleDriver
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,19 @@ class TerminalApp(App[int]):
             self._owed = True
             return
         super()._display(screen, renderable)  # pyright: ignore[reportUnknownMemberType]
+
+    def paint_now(self) -> None:
+        """Paint what was redrawn, before anything else is done: what a key changed is not to wait for news.
+
+        Textual would pass the wish for it through five queues, and then wait for the next of sixty frames a second.
+        """
+        screen = self.screen
+        waiting = {widget for widget in Lines.repainted if widget.is_attached and widget.screen is screen}
+        Lines.repainted.clear()
+        if waiting and screen.is_current and not self._batch_count and not screen._layout_required:  # pyright: ignore[reportPrivateUsage]
+            screen._dirty_widgets |= waiting  # pyright: ignore[reportPrivateUsage]
+            screen._compositor.update_widgets(screen._dirty_widgets)  # pyright: ignore[reportPrivateUsage]
+            screen._compositor_refresh()  # pyright: ignore[reportPrivateUsage]
 
     def watch_terminal(self) -> None:
         """Called by a timer: repaint what is owed, end when the terminal is gone."""

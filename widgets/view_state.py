@@ -21,6 +21,10 @@ from widgets.row_order import AGE, STATE, RowCache, SortBy, in_order, natural, s
 HOLD = 5.0
 """Seconds: a volatile sort reorders no more often than this, and never sooner than this after a key."""
 
+MANY = 1000
+HOLD_MANY = 1.0
+"""Seconds that other sorts of so many rows hold: among them, somebody's state changes all the time."""
+
 TROUBLE = frozenset({Mood.ATTENTION, Mood.DOWN, Mood.STALE, Mood.UNKNOWN})
 """The moods that "faults only" shows."""
 
@@ -170,8 +174,8 @@ class ViewState:
         if not self._order_due:
             return False
         quiet_at = self.last_key + HOLD
-        if self.volatile:
-            quiet_at = max(quiet_at, self._sorted_at + HOLD)
+        if self.volatile or len(self.order) > MANY:
+            quiet_at = max(quiet_at, self._sorted_at + (HOLD if self.volatile else HOLD_MANY))
         return now >= quiet_at and self._arrange(now)
 
     def _arrange(self, now: float) -> bool:
