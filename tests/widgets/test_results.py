@@ -58,7 +58,7 @@ def test_the_names_of_many_hosts_are_all_there() -> None:
 
 def test_checks_that_differ_are_not_folded() -> None:
     held = [{"check": "disk", "held": ident == "a", "evidence": ident} for ident in "ab"]
-    tried = [Outcome(id=c["evidence"], verb="v", outcome=Ended.DONE, data={"checks": [c]}) for c in held]
+    tried = [Outcome(id=str(c["evidence"]), verb="v", outcome=Ended.DONE, data={"checks": [c]}) for c in held]
     assert len(fold(tried)) == 2
 
 
