@@ -2,15 +2,16 @@
 
 Bounded: takes about ten minutes, or ``soak.py MINUTES`` after the warm-up. How it is measured: a slope of the resident
 memory over a few minutes says more about the allocator's pages than about leaks. So the wallboard runs with
-``tracemalloc``, and once in each cycle of flapping, at the same point of it, collects its garbage and tells the bytes
-that Python objects hold. The growth is the median of the slopes between all pairs of these (Theil-Sen), which a single
-odd cycle does not bend. The warm-up lasts until the rings of the history are full. The floor of the resident memory in
-each cycle is told as well, and is held against the bound in runs of half an hour and more. Where there is growth, the
-lines that hold it are named.
+``tracemalloc``, and once in each cycle of flapping, at the same point of it, collects its garbage, empties the function
+caches that have a bound (they fill for hours and then stop) and tells the bytes that Python objects hold. The growth is
+the median of the slopes between all pairs of these (Theil-Sen), which a single odd cycle does not bend. The warm-up
+lasts until the rings of the history are full. The floor of the resident memory in each cycle is told as well, and is
+held against the bound in runs of half an hour and more. Where there is growth, the lines that hold it are named.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import json
@@ -50,14 +51,22 @@ def child(report: str) -> None:
     """The wallboard, telling what it holds whenever it gets SIGUSR1, and what grew on SIGUSR2."""
     first = Path(f"{report}.first")
 
-    def tell(number: int, frame: object) -> None:
+    bounded = type(functools.lru_cache(1)(len))
+
+    def tidy() -> None:
+        for one in gc.get_objects():
+            if isinstance(one, bounded) and one.cache_parameters()["maxsize"]:
+                one.cache_clear()
         gc.collect()
+
+    def tell(number: int, frame: object) -> None:
+        tidy()
         held, _ = tracemalloc.get_traced_memory()
         with Path(report).open("a") as file:
             file.write(json.dumps({"traced": held, "objects": len(gc.get_objects())}) + "\n")
 
     def compare(number: int, frame: object) -> None:
-        gc.collect()
+        tidy()
         now = tracemalloc.take_snapshot()
         if not first.exists():  # on disk, since a snapshot in memory would be told as held
             now.dump(str(first))

@@ -408,7 +408,10 @@ async def _run_once(key: _Key) -> dict[str, list[str]]:
     asked, alias, config, port = key
     said, files = await asyncio.get_running_loop().run_in_executor(_processes, _run, *key)
     stamps = _stamps(files)
-    _cache[key] = (time.monotonic(), stamps, (said, files))
+    now = time.monotonic()
+    for old in [one for one, held in _cache.items() if now - held[0] >= _CACHE_SECONDS]:
+        del _cache[old]  # who asks for all changes with each expiry: in time everybody's answer would be kept
+    _cache[key] = (now, stamps, (said, files))
     scope = _scope(config, port)
     if scope is None or scope.files != files:
         scope = _scopes[config, port] = _Scope(time.monotonic(), stamps, files, ssh_alike.patterns(files))
