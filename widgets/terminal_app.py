@@ -23,12 +23,12 @@ LOOK_EVERY = 0.25
 
 
 COLLECT_EVERY = 30.0
-"""Seconds between two looks through everything for garbage."""
+"""Seconds between two looks through everything for garbage; where that takes long, a thousand times as long."""
 COLLECT_AT_LAST = 300.0
 """Seconds after which that is done even while somebody types."""
 HANDS_OFF = 1.0
 """Seconds without a key after which a short pause is not noticed."""
-_YOUNG = 100_000
+_YOUNG = 500_000
 """New objects after which those alone are looked through."""
 
 
@@ -61,6 +61,7 @@ class TerminalApp(App[int]):
         self._owed = False
         self._failed = False
         self._collected_at = time.monotonic()
+        self._collecting_took = 0.0
 
     # -- the terminal ---------------------------------------------------------------------------------------------
 
@@ -122,9 +123,10 @@ class TerminalApp(App[int]):
         waited = now - self._collected_at
         driver = self.screen_driver
         idle = driver is None or now - driver.last_input > HANDS_OFF
-        if waited > COLLECT_AT_LAST or (idle and waited > COLLECT_EVERY):
+        if waited > COLLECT_AT_LAST or (idle and waited > max(COLLECT_EVERY, 1000 * self._collecting_took)):
             gc.collect()
             self._collected_at = time.monotonic()
+            self._collecting_took = self._collected_at - now
 
     def end(self, why: str, code: int) -> None:
         """End without asking anybody."""

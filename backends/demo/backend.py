@@ -52,11 +52,14 @@ class Demo(Backend, DemoNodeVerbs):
             fleet = self._block(block)
             at, now = self.clock(), self.context.clock()
             share = 1 if self.context.demo <= LIVELY else 20
+            if nudge.is_set():
+                share = 1
             for machine in fleet:
-                if machine.name not in rows or (machine.number + tick) % share == 0 or nudge.is_set():
+                if (machine.number + tick) % share == 0 or machine.name not in rows:
                     rows[machine.name] = row(machine, at, source.name, now)
-            kept = {machine.name for machine in fleet}
-            rows = {name: one for name, one in rows.items() if name in kept}
+            if len(rows) != len(fleet):
+                kept = {machine.name for machine in fleet}
+                rows = {name: one for name, one in rows.items() if name in kept}
             nudge.clear()
             emit(
                 Reading(
