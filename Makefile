@@ -44,7 +44,7 @@ format: $(READY) ## Bring the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-shots: $(READY) ## Draw every screen into shots/ as PNG (needs rsvg-convert)
+shots: $(READY) ## Draw every screen into shots/, and those of the README into docs/ (needs rsvg-convert)
 	$(BIN)/python -m tests.shots
 
 docs: $(READY) ## Write the CLI reference and the key sheet from the catalog

@@ -1,6 +1,7 @@
 """Draws every screen of the console as PNG, on the pretend fleet: ``make shots``, or ``python -m tests.shots NAME…``.
 
-Needs ``rsvg-convert`` and the font DejaVu Sans Mono; writes to ``shots/``.
+Needs ``rsvg-convert`` and the font DejaVu Sans Mono; writes to ``shots/``, and what the README shows to ``docs/``.
+``python -m tests.shots docs`` draws those alone.
 """
 
 from __future__ import annotations
@@ -23,12 +24,22 @@ from textual.pilot import Pilot
 
 from app.console import Console
 from app.deck import Deck
+from app.fleet import Fleet, Reading
+from app.paths import Paths
 from app.start import Start, open_deck
+from app.witness import Witness
 from backends.demo.machines import machines, row
 from backends.kinds.node import KIND
+from tests.png import shrink
 from tests.waiting import eventually
+from widgets.board import Board
+from widgets.overview_place import OverviewPlace
+from widgets.summary import Summing
 
 FOLDER = Path("shots")
+DOCS = Path("docs")
+IN_README = ("overview", "nodes", "confirm", "wallboard")
+"""Scenes that the README shows, at 120×36."""
 SIZES = ((120, 36), (80, 24))
 LARGE = (200, 60)
 """Drawn of ``describe`` as well, the screen with the most to arrange."""
@@ -55,6 +66,8 @@ def as_png(svg: str, path: Path) -> None:
     svg = re.sub(r' textLength="[\d.]+"', "", svg)
     svg = re.sub(r'<text ([^>]*?)x="([\d.]+)"([^>]*)>([^<]*)</text>', placed, svg)
     svg = svg.replace("Fira Code", "DejaVu Sans Mono")
+    # This font reaches a little deeper than the one the drawing is measured for: its last line would be clipped.
+    svg = re.sub(r'(clip-terminal">\s*<rect [^>]*height=")([\d.]+)', lambda m: f"{m[1]}{float(m[2]) + 3:g}", svg)
     subprocess.run(["rsvg-convert", "--output", str(path)], input=svg.encode(), check=True)
 
 
@@ -65,8 +78,17 @@ async def settle(console: Console, pilot: Pilot[Any], condition: Callable[[], ob
 
 
 async def overview(console: Console, pilot: Pilot[Any]) -> None:
-    """Pane 0."""
+    """Pane 0, watched for a while."""
     await pilot.press("0")
+    place = console.place
+    assert isinstance(place, OverviewPlace)
+    place.overview._summings[:] = [Summing(KIND)]  # pyright: ignore[reportPrivateUsage]
+    now = time.monotonic()
+    for second in range(240, 0, -2):
+        items = tuple(row(machine, 600.0 - second, "demo0", now - second) for machine in machines(NODES))
+        past = Reading(backend="demo", source="demo0", items=items, taken_at=now - second)
+        place.overview.show(Fleet().with_reading(past), now - second)
+    place.take(console.deck.feed.fleet)
 
 
 async def nodes(console: Console, pilot: Pilot[Any]) -> None:
@@ -75,12 +97,12 @@ async def nodes(console: Console, pilot: Pilot[Any]) -> None:
 
 
 async def marks(console: Console, pilot: Pilot[Any]) -> None:
-    """A filter, and marks some of which it hides."""
-    await pilot.press("1", "space", "space", "j", "space", "slash", *"pi", "enter")
+    """A filter, and marks one of which it hides."""
+    await pilot.press("1", "space", "space", "j", "space", "space", "slash", *"pi", "enter")
 
 
 async def confirm(console: Console, pilot: Pilot[Any]) -> None:
-    """The question before a disruption, for three rows of which one is hidden."""
+    """The question before a disruption, for four rows of which one is hidden."""
     await marks(console, pilot)
     await pilot.press("R")
     await settle(console, pilot, lambda: len(console.screen_stack) > 1)
@@ -264,10 +286,31 @@ def give_past(deck: Deck, minutes: int = 6) -> None:
                 deck.history.push(node.ref, figure, now - second, read(node))
 
 
-async def draw(name: str, scene: Scene, size: tuple[int, int], theme: str | None = None) -> Path:
-    """Play one scene and draw it."""
+def pretend_deck() -> Deck:
+    """The pretend fleet with a past, watched by nobody in particular."""
     deck = open_deck(Start(demo=NODES))
     give_past(deck)
+    deck.witness = Witness(Paths.find().state / "witness-of-shots", operator="ops", host="jump")
+    return deck
+
+
+async def draw_wallboard(size: tuple[int, int]) -> Path:
+    """The wallboard's first page."""
+    board = Board(pretend_deck(), demo_label="demo")
+    board.wallboard._clock = lambda: "09:41:07"  # pyright: ignore[reportPrivateUsage]
+    async with board.run_test(size=size) as pilot:
+        await eventually(lambda: list(board.deck.feed.fleet.noun("node")), 15)
+        await pilot.pause(0.3)
+        shown = board.export_screenshot(title="quarterdeck wallboard")
+    await board.deck.close()
+    path = FOLDER / f"wallboard-{size[0]}x{size[1]}.png"
+    as_png(shown, path)
+    return path
+
+
+async def draw(name: str, scene: Scene, size: tuple[int, int], theme: str | None = None) -> Path:
+    """Play one scene and draw it."""
+    deck = pretend_deck()
     console = Console(deck, theme=theme, demo_label="demo", clock=lambda: "09:41")
     async with console.run_test(size=size) as pilot:
         await settle(console, pilot, lambda: list(deck.feed.fleet.noun("node")))
@@ -282,8 +325,10 @@ async def draw(name: str, scene: Scene, size: tuple[int, int], theme: str | None
 
 
 async def main(names: list[str]) -> None:
-    """Draw the scenes named, or all of them in both sizes and the nodes in every theme."""
+    """Draw the scenes named, or all of them in both sizes and the nodes in every theme; then refresh the README's."""
     FOLDER.mkdir(exist_ok=True)
+    if names == ["docs"]:
+        names = list(IN_README)
     for name, scene in SCENES.items():
         if names and name not in names:
             continue
@@ -293,6 +338,13 @@ async def main(names: list[str]) -> None:
             sys.stdout.write(f"{path}  {time.monotonic() - began:.1f} s\n")
     for theme in THEMES if not names or "themes" in names else ():
         sys.stdout.write(f"{await draw('nodes', nodes, SIZES[0], theme)}\n")
+    for size in SIZES if not names or "wallboard" in names else ():
+        sys.stdout.write(f"{await draw_wallboard(size)}\n")
+    for name in IN_README:
+        if not names or name in names:
+            width, height = SIZES[0]
+            shutil.copyfile(FOLDER / f"{name}-{width}x{height}.png", DOCS / f"{name}.png")
+            shrink(DOCS / f"{name}.png")
 
 
 if __name__ == "__main__":

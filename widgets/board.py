@@ -40,13 +40,13 @@ class Board(TerminalApp):
         self._wanted = theme
         configured = deck.inventory.wallboard
         clock = "%H:%M:%S"
-        label = f"{demo_label.upper()}  " if demo_label else ""
         self.wallboard = Wallboard(
             list(deck.kinds.values()),
             deck.history,
             pages=tuple(panes) or configured.panes,
             rotate=rotate or configured.rotate,
-            clock=lambda: label + time.strftime(clock),
+            clock=lambda: time.strftime(clock),
+            label=demo_label,
         )
 
     def compose(self) -> ComposeResult:

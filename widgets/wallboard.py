@@ -53,12 +53,17 @@ class Wallboard(Lines, can_focus=True):
         pages: Sequence[str] = (),
         rotate: float = 15.0,
         clock: Callable[[], str] = lambda: time.strftime("%H:%M:%S"),
+        label: str = "",
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """``pages``: ``overview`` and plurals or nouns of kinds, all of them where empty; ``rotate``: seconds each."""
+        """``pages``: ``overview`` and plurals or nouns of kinds, all of them where empty; ``rotate``: seconds each.
+
+        ``label`` stands beside the clock on every page: that the fleet is a pretended one.
+        """
         super().__init__(id=id, classes=classes)
         self._clock = clock
+        self._label = label
         self._rotate = max(1.0, rotate)
         self._summings = [Summing(kind) for kind in kinds]
         self._states = {kind.noun: ViewState(kind) for kind in kinds}
@@ -118,6 +123,9 @@ class Wallboard(Lines, can_focus=True):
     def _heading(self, left: list[list[Piece]], width: int, scale: int) -> list[Strip]:
         """The clock at the right, large, with something beside it; where it is narrow, small."""
         palette = self.palette
+        if self._label:
+            said: Piece = (clean(self._label).upper(), palette[Token.WARN])
+            left = [[said, ("  ", PLAIN), *(left[0] if left else [])], *left[1:]]
         digits = large(self._clock(), scale)
         if width < len(digits[0]) + 24:
             return [spread(left[0] if left else [], [(f"{self._clock()} ", palette.part("clock"))], width)]
@@ -136,7 +144,7 @@ class Wallboard(Lines, can_focus=True):
         down = -(-count // across)
         across = -(-count // down)
         lines = [*self._heading([], width, scale), strip_of((), width)] if height >= 12 else []
-        stale = False
+        stale, age = False, list[Piece]()
         tile_width = (width - 2 - _BETWEEN * (across - 1)) // across
         for band in range(down):
             tall = max(1, (height - len(lines)) // (down - band))
@@ -145,10 +153,10 @@ class Wallboard(Lines, can_focus=True):
                 if number < len(self._summings):
                     summary = self._summings[number].sum(self._fleet, self._now, tall)
                     tiles.append(_tile(summary, tile_width, tall - 1, scale, palette))
-                    stale = summary.stale
+                    stale, age = summary.stale, _age(summary, palette)
                 else:
                     figure = figures[number - len(self._summings)]
-                    tiles.append(_figure_tile(figure, tile_width, tall - 1, scale, stale, palette))
+                    tiles.append(_figure_tile(figure, tile_width, tall - 1, scale, stale, age, palette))
             for y in range(tall):
                 pieces: list[Piece] = [("  ", PLAIN)]
                 for tile in tiles:
@@ -242,9 +250,9 @@ def _tile(summary: Summary, width: int, height: int, scale: int, palette: Palett
 
 
 def _figure_tile(
-    figure: Busiest, width: int, height: int, scale: int, stale: bool, palette: Palette
+    figure: Busiest, width: int, height: int, scale: int, stale: bool, age: Sequence[Piece], palette: Palette
 ) -> list[list[Piece]]:
-    """The mean of one figure of a kind in large digits, and where it is highest."""
+    """The mean of one figure of a kind in large digits, how old that is, and where it is highest."""
     share = any("%" in cell.text for _, cell in figure.rows)
     title = palette[Token.STALE if stale else Token.TITLE]
     mean = "-" if figure.mean is None else f"{figure.mean:.0f}{'%' if share else ''}"
@@ -252,7 +260,8 @@ def _figure_tile(
     if len(digits[0]) > width or height < len(digits) + 4:
         digits = [mean]
     colour = palette[Token.STALE] if stale else palette[Token.TEXT]
-    lines: list[list[Piece]] = [[(_spaced(figure.column.title), title), ("   mean", palette[Token.MUTED])], []]
+    head: list[Piece] = [(_spaced(figure.column.title), title), ("   mean   ", palette[Token.MUTED]), *age]
+    lines: list[list[Piece]] = [head, []]
     lines += [_hatched(row, width, colour, palette) if stale else [(row, colour)] for row in digits]
     lines.append([])
     cell_width = min(figure.column.width, width - 10)

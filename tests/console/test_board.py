@@ -14,6 +14,9 @@ async def test_the_wallboard_shows_turns_and_does_nothing_else(world: World) -> 
     async with board.run_test(size=(120, 30)) as pilot:
         await eventually(lambda: list(deck.feed.fleet.noun("lamp")))
         assert deck.read_only
+        for _ in range(2):
+            await eventually(lambda: "DEMO" in board.wallboard.render_line(1).text, 5, "a pretend fleet is labelled")
+            await pilot.press("right")
         await pilot.press("p", "r", "colon", "J", "x", "ctrl+p")
         await pilot.pause()
         assert len(board.screen_stack) == 1
