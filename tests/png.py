@@ -10,17 +10,16 @@ from pathlib import Path
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
-def shrink(path: Path, colours: int = 96) -> None:
-    """Write an 8-bit RGB or RGBA picture again, in place, with its most frequent colours and the nearest of those."""
+def shrink(path: Path) -> None:
+    """Write an 8-bit RGB or RGBA picture again, in place: its most frequent colours, and for others the nearest."""
     width, height, pixels = _read(path.read_bytes())
-    # Shades of one edge differ by a step or two that nobody sees.
-    coarse = [(r & 0xF8 | r >> 5, g & 0xF8 | g >> 5, b & 0xF8 | b >> 5) for r, g, b in pixels]
-    chosen = [colour for colour, _ in Counter(coarse).most_common(colours)]
+    counted = Counter(pixels)
+    chosen = [colour for colour, _ in counted.most_common(255)]
     place = {colour: number for number, colour in enumerate(chosen)}
-    for colour in set(coarse) - place.keys():
+    for colour in counted.keys() - place.keys():
         apart = [sum((a - b) ** 2 for a, b in zip(colour, one, strict=True)) for one in chosen]
         place[colour] = apart.index(min(apart))
-    indexed = bytes(place[colour] for colour in coarse)
+    indexed = bytes(place[colour] for colour in pixels)
     rows = b"".join(b"\0" + indexed[width * y : width * (y + 1)] for y in range(height))
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
     palette = b"".join(bytes(colour) for colour in chosen)
