@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.report import begin, end, figure
+from benchmarks.terminal import compiled
 
 BOUND_MS = 100.0
 PROGRAM = Path(__file__).resolve().parent.parent / "quarterdeck.py"
@@ -25,7 +26,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (("--version",), ("--help",), ("node", "
 def milliseconds(words: Sequence[str]) -> float:
     """Wall time of one run, from before the process is made until it has ended."""
     begun = time.perf_counter()
-    subprocess.run([sys.executable, str(PROGRAM), *words], stdout=subprocess.DEVNULL, check=True)
+    argv = [sys.executable, str(PROGRAM), *words]
+    subprocess.run(argv, stdout=subprocess.DEVNULL, env=compiled(), check=True)
     return 1000 * (time.perf_counter() - begun)
 
 

@@ -19,6 +19,11 @@ from types import TracebackType
 import psutil
 
 
+def compiled() -> dict[str, str]:
+    """The environment, in which Python keeps what it compiled, as an installed program's is kept."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @dataclass
 class Terminal:
     """One child on a pty of ``columns`` × ``rows``; reads only when told to."""
@@ -37,7 +42,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **self.env},
+            env={**compiled(), "TERM": "xterm-256color", "COLORTERM": "truecolor", **self.env},
             start_new_session=True,
             close_fds=True,
         )
