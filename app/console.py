@@ -67,7 +67,7 @@ class Console(Steering):
         if not verb.takes_target:
             targets = ()
         elif not targets:
-            self.tell(f"{verb.name}: no row is chosen")
+            self.tell(f"{verb.name}: no row is chosen", bad=True)
             return
         elif not any(verb in self.deck.offered(target) for target in targets):
             self.tell(f"'{verb.name}' is not offered for {targets[0].name}", bad=True)

@@ -166,7 +166,8 @@ class Form(Sheet[Arguments | None]):
     def fields(self) -> ComposeResult:
         """One row a parameter, in the order of declaration."""
         for param in self.verb.params:
-            with Row():
+            # A command line is long, and what is said beside it is short.
+            with Row(classes="-broad" if param.shape is Shape.COMMAND else None):
                 yield label(("* " if param.required else "  ") + param.name.rstrip("_").replace("_", " "))
                 yield self._inputs[param.name]
                 yield self._beside[param.name]

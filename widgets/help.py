@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
+
 from app.column import Token, clean
 from app.plan import Risk
 from app.verb import Param, Shape, Verb
 from widgets.filtered import Filtered
-from widgets.page import Line, plain
+from widgets.page import Line, plain, wrapped
 from widgets.pane import KeyHint
 from widgets.place import heading
 
@@ -38,7 +40,7 @@ class HelpPlace(Filtered):
     def ready(self) -> None:
         """Draw it from the catalog."""
         deck, keymap = self.bridge.deck, self.bridge.keymap
-        lines: list[Line] = [()]
+        lines: list[Line] = []
         nouns = sorted(deck.kinds, key=lambda noun: noun != self._first)
         for noun in nouns:
             lines.append(((f" {noun.upper()}", Token.MUTED),))
@@ -66,7 +68,8 @@ class HelpPlace(Filtered):
         """Show the lines that pass."""
         lines = [line for line in self._all if self.filter.empty or self.filter.matches(plain(line))]
         self.page.empty = ("No line passes the filter.", "esc takes it away")
-        self.page.set_lines(lines)
+        self.page.make_lines = lambda width: [part for line in lines for part in _hanging(line, width - 2)]
+        self.page.rearrange()
 
 
 _COMMANDS = (
@@ -79,6 +82,16 @@ _COMMANDS = (
     ("theme NAME", "another theme"),
     ("q", "quit"),
 )
+
+
+def _hanging(line: Line, width: int) -> list[Line]:
+    """A line of key, name and words; the words go on below themselves where they are too long."""
+    head, words = line[:2], line[2:]
+    indent = sum(cell_len(text) for text, _ in head)
+    if not words or width - indent < 20:
+        return [line]
+    first, *more = wrapped(words, width - indent) or [()]
+    return [(*head, *first), *(((" " * indent, Token.TEXT), *part) for part in more)]
 
 
 def verb_line(verb: Verb, key: str) -> Line:

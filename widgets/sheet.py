@@ -49,6 +49,7 @@ class Row(Horizontal):
     Row { height: 1; width: 1fr; }
     Row > .label { width: 18; }
     Row > .beside { width: 46%; margin-left: 2; }
+    Row.-broad > .beside { width: 17; }
     """
 
 

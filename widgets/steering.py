@@ -124,7 +124,7 @@ class Steering(Frame):
         """Describe or show raw the row under the cursor, never the marked ones."""
         ref = getattr(self.place, "cursor_ref", None) or getattr(self.place, "ref", None)
         if ref is None:
-            self.tell("no row is chosen")
+            self.tell("no row is chosen", bad=True)
         else:
             self.visit(lambda: make(ref))
 

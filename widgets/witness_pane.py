@@ -206,7 +206,7 @@ class EntryPlace(Place):
         self.page.rearrange()
 
     def _lines(self, width: int) -> list[Line]:
-        lines: list[Line] = [()]
+        lines: list[Line] = []
         for spec in fields(self._entry):
             value: object = getattr(self._entry, spec.name)
             texts = list(self._entry.plan) if spec.name == "plan" else str(value).splitlines()
