@@ -15,9 +15,12 @@ from app.column import Column
 from app.errors import ConfigurationError, Missing
 from app.fleet import Ref
 from app.plan import Plan, Report, Result, Risk, Step
-from app.verb import RowAction, Rows, Stream
+from app.verb import Rows, Stream
 from backends.demo.machines import HP, Machine
 from backends.kinds.node import Node, NodeVerbs
+from backends.node_verbs.processes import PROCESS_ACTIONS
+from backends.node_verbs.services import SERVICE_ACTIONS
+from backends.node_verbs.tunnels import TUNNEL_ACTIONS
 
 SERVICES = ("ssh.service", "cron.service", "docker.service", "nginx.service", "tailscaled.service", "ntpsec.service")
 PROCESSES = ("systemd", "sshd", "dockerd", "containerd", "postgres", "redis-server", "python3", "node", "nginx", "cron")
@@ -28,6 +31,7 @@ class Process:
     """One pretend process."""
 
     pid: int
+    started: int
     user: str
     cpu_percent: float
     mem_used_bytes: int
@@ -81,6 +85,7 @@ class DemoNodeVerbs(NodeVerbs):
         items = [
             Process(
                 pid=100 + 37 * number,
+                started=number,
                 user="root" if number < 4 else "ops",
                 cpu_percent=round((target.cpu_percent or 0) / (number + 1), 1),
                 mem_used_bytes=(number + 1) * 13 << 20,
@@ -96,11 +101,7 @@ class DemoNodeVerbs(NodeVerbs):
             Column("MEM", lambda p: column.size(p.mem_used_bytes), 7, "right"),
             Column("COMMAND", lambda p: column.text(p.command), 30, flex=True),
         )
-        actions = (
-            RowAction(key="x", verb="signal", label="terminate", arguments={"signal": "TERM"}, take={"pid": "pid"}),
-            RowAction(key="K", verb="signal", label="kill", arguments={"signal": "KILL"}, take={"pid": "pid"}),
-        )
-        return Rows(columns, tuple(items[:limit]), actions, every=2.0)
+        return Rows(columns, tuple(items[:limit]), PROCESS_ACTIONS, every=2.0)
 
     async def services(self, target: Node, *, failed: bool = False) -> Rows:
         """Show pretend services."""
@@ -126,11 +127,7 @@ class DemoNodeVerbs(NodeVerbs):
             Column("ENABLED", lambda s: column.text(s.enabled), 10),
             Column("DESCRIPTION", lambda s: column.text(s.description), 40, flex=True),
         )
-        actions = tuple(
-            RowAction(key=key, verb="service", label=action, arguments={"action": action}, take={"unit": "unit"})
-            for key, action in (("r", "restart"), ("s", "start"), ("x", "stop"), ("e", "enable"), ("D", "disable"))
-        )
-        return Rows(columns, tuple(items), actions, every=5.0)
+        return Rows(columns, tuple(items), SERVICE_ACTIONS, every=5.0)
 
     async def journal(
         self,
@@ -289,7 +286,7 @@ class DemoNodeVerbs(NodeVerbs):
             Column("LISTENS ON", lambda t: column.text(f"127.0.0.1:{t.port}"), 18),
             Column("LEADS TO", lambda t: column.text(t.to), 30, flex=True),
         )
-        return Rows(columns, items, (RowAction(key="x", verb="untunnel", label="close", take={"port": "port"}),))
+        return Rows(columns, items, TUNNEL_ACTIONS)
 
     async def untunnel(self, target: Node, port: int) -> Plan:
         """Pretend to close a tunnel."""

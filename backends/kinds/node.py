@@ -227,7 +227,7 @@ def _disk(node: Node) -> Cell:
         return column.percent(None)
     token = column.level(worst.used_percent, node.disk_limits)
     sign = "!" if token is Token.CRIT else " "
-    return Cell(f"{worst.used_percent:3.0f} %{sign}{column.clean(worst.mount)}", token, worst.used_percent)
+    return Cell(f"{sign}{worst.used_percent:3.0f} % {column.clean(worst.mount)}", token, worst.used_percent)
 
 
 def _net(node: Node) -> Cell:

@@ -78,6 +78,7 @@ SERVICE_ACTIONS = (
     RowAction(key="x", verb="service", label="stop", arguments={"action": "stop"}, take={"unit": "unit"}),
     RowAction(key="r", verb="service", label="restart", arguments={"action": "restart"}, take={"unit": "unit"}),
     RowAction(key="e", verb="service", label="enable", arguments={"action": "enable"}, take={"unit": "unit"}),
+    RowAction(key="D", verb="service", label="disable", arguments={"action": "disable"}, take={"unit": "unit"}),
     RowAction(key="l", verb="journal", label="journal", take={"unit": "unit"}),
 )
 

@@ -92,7 +92,7 @@ def test_several_targets_leave_the_same_entries(ident: str, monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("view", "key", "row", "ident", "given"),
     [
-        ("t", "x", "sshd", "node.signal", {"pid": "137", "signal": "TERM"}),
+        ("t", "t", "sshd", "node.signal", {"pid": "137", "signal": "TERM"}),
         ("t", "K", "dockerd", "node.signal", {"pid": "174", "signal": "KILL"}),
         ("v", "r", "nginx.service", "node.service", {"action": "restart", "unit": "nginx.service"}),
         ("v", "x", "cron.service", "node.service", {"action": "stop", "unit": "cron.service"}),

@@ -71,7 +71,8 @@ async def test_services_are_listed_with_what_can_be_done(systemd: Bench) -> None
     rows = await systemd.verbs.services(systemd.here)
     assert rows.note == "5 services, 1 failed"
     assert {(action.verb, action.arguments.get("action")) for action in rows.actions} == {
-        ("service", "start"), ("service", "stop"), ("service", "restart"), ("service", "enable"), ("journal", None),
+        ("service", "start"), ("service", "stop"), ("service", "restart"), ("service", "enable"),
+        ("service", "disable"), ("journal", None),
     }  # fmt: skip
     failed = await systemd.verbs.services(systemd.here, failed=True)
     assert [one.unit for one in failed.items] == ["nginx.service"]
