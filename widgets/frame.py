@@ -150,6 +150,7 @@ class Frame(TerminalApp):
                 if not isinstance(self.focused, Input):
                     await self.stage.settled()
                     self.press(normal(event.key, event.character))
+                    self._offer()  # now and not when the table's message comes, so that one frame shows all of it
                     self.paint_now()
                     return
                 if event.key in ("enter", "escape"):

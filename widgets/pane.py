@@ -249,6 +249,7 @@ class Pane(Vertical):
         self._context_line = ContextLine(self.table)
         self._note = NoteRule(self.table)
         self.table.when_arranged = self._redraw_around
+        self.table.when_moved = self._note.redraw
         self._keys = KeyLine()
         self._keys.more = MORE
         self._filter = FilterLine()
@@ -280,10 +281,6 @@ class Pane(Vertical):
     def _redraw_around(self) -> None:
         """What is said above and below the table."""
         self._context_line.redraw()
-        self._note.redraw()
-
-    @on(FleetTable.Moved)
-    def _moved(self) -> None:
         self._note.redraw()
 
     def set_keys(self, hints: Sequence[KeyHint], frame: Sequence[KeyHint] = FRAME, more: KeyHint = MORE) -> None:

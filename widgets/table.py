@@ -118,6 +118,8 @@ class FleetTable(Lines, can_focus=True):
         self._ahead: Timer | None = None
         self.when_arranged: Callable[[], None] = lambda: None
         """Called when what stands above the table is to be drawn anew: at once, so that one frame shows both."""
+        self.when_moved: Callable[[], None] = lambda: None
+        """Called when the cursor stands on another row, as above."""
 
     # what others ask
 
@@ -204,6 +206,7 @@ class FleetTable(Lines, can_focus=True):
         ref = self.cursor_ref
         if ref != self._told:
             self._told = ref
+            self.when_moved()
             self.post_message(self.Moved(self, ref))
 
     def _say_arranged(self) -> None:
