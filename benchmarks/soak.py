@@ -67,13 +67,18 @@ def child(report: str) -> None:
 
     def compare(number: int, frame: object) -> None:
         tidy()
-        now = tracemalloc.take_snapshot()
-        if not first.exists():  # on disk, since a snapshot in memory would be told as held
-            now.dump(str(first))
+        made = os.fork()
+        if made:
+            os.waitpid(made, 0)
             return
-        grown = now.compare_to(tracemalloc.Snapshot.load(str(first)), "lineno")
-        with Path(f"{report}.grown").open("w") as file:
-            file.writelines(f"{stat}\n" for stat in grown[:15])
+        now = tracemalloc.take_snapshot()  # in a process of its own: it takes more room than what it is to find
+        if not first.exists():
+            now.dump(str(first))
+        else:
+            grown = now.compare_to(tracemalloc.Snapshot.load(str(first)), "lineno")
+            with Path(f"{report}.grown").open("w") as file:
+                file.writelines(f"{stat}\n" for stat in grown[:15])
+        os._exit(0)
 
     tracemalloc.start()
     signal.signal(signal.SIGUSR1, tell)
@@ -132,21 +137,20 @@ def main() -> None:
             resident: Points = []
             objects: list[int] = []
             began = time.monotonic()
-            watch(terminal, 10)
             while (passed := time.monotonic() - began) < WARM_UP + 60 * minutes:
+                floor = watch(terminal, ALIVE)
                 hosts.kill()
-                floor = watch(terminal, DEAD)
-                hosts.start()
-                floor = min(floor, watch(terminal, ALIVE))
-                if passed > WARM_UP:
+                floor = min(floor, watch(terminal, DEAD))
+                if passed > WARM_UP:  # nothing is on its way between the hosts and the console now
                     held = ask(terminal, report)
                     at = (time.monotonic() - began) / 3600
                     if not traced:
                         os.kill(terminal.child.pid, signal.SIGUSR2)
-                        watch(terminal, 3)
+                        watch(terminal, 5)
                     traced.append((at, held["traced"] / 1e6))
                     resident.append((at, floor))
                     objects.append(held["objects"])
+                hosts.start()
             figure("cycles of dying and coming back measured", len(traced), "")
             figure("held by Python objects at the end", traced[-1][1], "MB")
             figure("resident memory at the end, tracing included", resident[-1][1], "MB")
