@@ -58,6 +58,10 @@ class RowCache(Generic[V]):
         kept = self._kept.get(row.id)
         return kept[1] if kept else None
 
+    def drop(self, row_id: str) -> None:
+        """Forget one row, so that an object that is shown nowhere is not kept alive."""
+        self._kept.pop(row_id, None)
+
     def keep_only(self, ids: Iterable[str]) -> None:
         """Forget every row that is not there any more."""
         there = set(ids)

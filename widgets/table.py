@@ -17,6 +17,7 @@ from textual.timer import Timer
 from app.fleet import Fleet, Ref, Resource
 from app.history import History
 from app.kind import Kind
+from widgets.drawn_line import DrawnLine
 from widgets.empty import empty_lines
 from widgets.filter import RowFilter
 from widgets.lines import Lines
@@ -399,4 +400,4 @@ class FleetTable(Lines, can_focus=True):
 
 def _with_thumb(strip: Strip, width: int, palette: Palette) -> Strip:
     """The line with a piece of the scroll bar's thumb in its last cell."""
-    return Strip([*strip.crop(0, width - 1), Segment("▐", palette.part("thumb"))], width)
+    return DrawnLine([*strip.crop(0, width - 1), Segment("▐", palette.part("thumb"))], width)

@@ -28,7 +28,7 @@ COLLECT_AT_LAST = 300.0
 """Seconds after which that is done even while somebody types."""
 HANDS_OFF = 1.0
 """Seconds without a key after which a short pause is not noticed."""
-_YOUNG = 500_000
+_YOUNG = 2_000_000
 """New objects after which those alone are looked through."""
 
 

@@ -124,6 +124,8 @@ class ViewState:
             self.counts = Counter(self.moods(row) for row in rows)
             return self._arrange(now)
         for row in changed:
+            self._cells.drop(row.id)
+            self._names.drop(row.id)
             self._recount(row)
             self._names_due = self._names_due or self._by_id[row.id].name != row.name
             self._by_id[row.id] = row
@@ -134,7 +136,7 @@ class ViewState:
             return self._arrange(now)
         if self._shown_changed(changed):
             return self._arrange(now)
-        self._order_due = self._order_due or self._keys_changed(changed)
+        self._order_due = self._keys_changed(changed) or self._order_due
         return self.settle(now)
 
     def _recount(self, row: Resource) -> None:
@@ -147,7 +149,7 @@ class ViewState:
     def _forget_gone(self) -> None:
         there = {row.id for row in self.rows}
         self.marks &= there
-        if len(self._names) > len(there):
+        if len(self.moods) > len(there):
             for cache in (self.moods, self._cells, self._names, self._texts, self._keys):
                 cache.keep_only(there)
 
@@ -162,7 +164,8 @@ class ViewState:
             return False
         if self.sort.title == AGE:
             return True
-        return any(self._keys.known(row) != self._keys(row) for row in changed)
+        moved = [row for row in changed if self._keys.known(row) != self._keys(row)]  # each asked: none kept alive
+        return bool(moved)
 
     def _passes(self, row: Resource) -> bool:
         if self.faults_only and self.moods(row) not in TROUBLE:
