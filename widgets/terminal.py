@@ -11,6 +11,7 @@ import os
 import select
 import sys
 import time
+from collections.abc import Generator
 from typing import Any
 
 from textual.app import App
@@ -82,6 +83,7 @@ class ConsoleDriver(LinuxDriver):
         self._file: Any = self.terminal
         self.last_input = 0.0
         """When the operator last did something, ``time.monotonic()``."""
+        self._frame: list[str] | None = None
 
     def _get_terminal_size(self) -> tuple[int, int]:
         """What the terminal itself says; ``COLUMNS`` and ``LINES`` in the environment are those of another moment."""
@@ -131,9 +133,22 @@ class ConsoleDriver(LinuxDriver):
             self.terminal.given_up = True
             writer.join(LAST_WORDS)
 
+    @contextlib.contextmanager
+    def one_write(self) -> Generator[None, None, None]:
+        """Make one write of all that is written meanwhile: a frame, and what says where it begins and ends."""
+        self._frame = []
+        try:
+            yield
+        finally:
+            frame, self._frame = "".join(self._frame), None
+            if frame:
+                self.write(frame)
+
     def write(self, data: str) -> None:
         """Queue something for the terminal; never blocks."""
-        if self._writer_thread is not None and not self.terminal.gone:
+        if self._frame is not None:
+            self._frame.append(data)
+        elif self._writer_thread is not None and not self.terminal.gone:
             self._writer_thread._queue.put_nowait(data)  # pyright: ignore[reportPrivateUsage]
 
     def _enable_mouse_support(self) -> None:

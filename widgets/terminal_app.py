@@ -22,6 +22,8 @@ LOOK_EVERY = 0.25
 """Seconds between two looks at a terminal that is behind."""
 
 
+LOOK_SOON = 0.02
+"""Seconds until the first look at one that has just fallen behind: mostly it is for a moment."""
 COLLECT_EVERY = 30.0
 """Seconds between two looks through everything for garbage; where that takes long, a thousand times as long."""
 COLLECT_AT_LAST = 300.0
@@ -73,10 +75,15 @@ class TerminalApp(App[int]):
     def _display(self, screen: Screen[Any], renderable: Any) -> None:  # pyright: ignore[reportUnknownMemberType]
         """Paint, unless the terminal is behind: then once, when it has caught up."""
         driver = self.screen_driver
-        if driver is not None and driver.waiting >= BACKED_UP:
+        if driver is None:
+            super()._display(screen, renderable)  # pyright: ignore[reportUnknownMemberType]
+        elif driver.waiting >= BACKED_UP:
+            if not self._owed:
+                self.set_timer(LOOK_SOON, self.watch_terminal)
             self._owed = True
-            return
-        super()._display(screen, renderable)  # pyright: ignore[reportUnknownMemberType]
+        else:
+            with driver.one_write():
+                super()._display(screen, renderable)  # pyright: ignore[reportUnknownMemberType]
 
     def paint_now(self) -> None:
         """Paint what was redrawn, before anything else is done: what a key changed is not to wait for news.
