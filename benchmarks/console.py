@@ -3,7 +3,7 @@
 Unlike ``table.py``, which measures the table by itself, this starts ``quarterdeck --demo --nodes 10000`` on a
 pseudo-terminal while news of 5 % of the rows comes in each second. The terminal here says that it knows synchronized
 output, as most do, so that each frame has an end that can be seen: a key counts as answered when a frame that holds the
-cursor's line is whole. Takes about three minutes.
+cursor's line is whole. Takes a minute and a half.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def percentile(values: list[float], share: float) -> float:
 
 def main() -> None:
     """Measure keys, then the cost of watching."""
-    begin(f"the whole console over {ROWS} pretend machines")
+    begin(f"the whole console over {ROWS} pretend machines", 1.5)
     held: list[bool] = []
     with tempfile.TemporaryDirectory() as home:
         argv = [sys.executable, str(ROOT / "quarterdeck.py"), "--demo", "--nodes", str(ROWS)]

@@ -26,7 +26,7 @@ def plain(data: bytes) -> str:
 
 def main() -> None:
     """Open the console on the simulated hosts and watch it."""
-    begin(f"{HOSTS} simulated hosts at an interval of 2 s")
+    begin(f"{HOSTS} simulated hosts at an interval of 2 s", 1.5)
     root = Path(__file__).resolve().parent.parent
     with tempfile.TemporaryDirectory() as name, PretendHosts(Path(name), HOSTS) as hosts:
         argv = [sys.executable, str(root / "quarterdeck.py"), "--hosts", str(hosts.hosts_file)]

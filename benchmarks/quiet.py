@@ -28,7 +28,7 @@ def received(port: int) -> int:
 
 def main() -> None:
     """Watch a pane of hosts whose figures stay equal: first read, then left unread."""
-    begin(f"{HOSTS} hosts with equal readings, 60 s read and 60 s unread")
+    begin(f"{HOSTS} hosts with equal readings, 60 s read and 60 s unread", 4)
     root = Path(__file__).resolve().parent.parent
     with tempfile.TemporaryDirectory() as name, PretendHosts(Path(name), HOSTS, still=True) as hosts:
         home = Path(name) / "home"

@@ -28,9 +28,11 @@ def machine() -> str:
     )
 
 
-def begin(title: str) -> None:
-    """Print what is measured, where, and by which command."""
+def begin(title: str, minutes: float = 0) -> None:
+    """Print what is measured, where, by which command, and how many minutes it takes where that is long."""
     print(f"# {title}")
+    if minutes:
+        print(f"takes    about {minutes:g} minutes")
     print(f"machine  {machine()}")
     print(f"command  python {' '.join([str(Path(sys.argv[0])), *sys.argv[1:]])}")
     sys.stdout.flush()

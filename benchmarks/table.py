@@ -227,7 +227,7 @@ def pure() -> list[bool]:
 
 def main() -> None:
     """Measure all of it."""
-    begin("the fleet table with 10,000 rows")
+    begin("the fleet table with 10,000 rows", 2.5)
     held = [*pure(), *keys()]
     held.append(cost("news", "5 % of the rows change each second", 20, 10))
     cost("history", "the same with four figures of each row recorded", 20, None)
