@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from app.fleet import Fleet, Reading, Ref
+from app.fleet import Fleet, Reading
 from app.history import History
 from backends.kinds.node import KIND, Filesystem, Node
 from benchmarks.report import begin, end, figure
@@ -108,10 +108,7 @@ def child(role: str) -> None:
             else:
                 self.fleet = fleet_of(next(self.changing), now)
                 if role == "history":
-                    for row in self.fleet.of(Node):
-                        ref = Ref("node", row.id)
-                        for name, of in KIND.figures.items():
-                            self.history.push(ref, name, now, of(row))
+                    self.history.record(self.fleet.of(Node), {"node": KIND.figures}, now)
             self.pane.show(self.fleet, now, clock="09:41")
 
     Bench().run()
