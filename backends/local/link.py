@@ -11,6 +11,7 @@ from pathlib import Path
 
 from app.errors import Missing, TimedOut, Unreachable, Unsupported
 from app.link import Chunk, Completed, LinkCost, Progress, Started
+from backends.kept_output import KeptOutput
 from backends.local.child import SHELL, Child, Sink, home_folder
 from backends.local.copying import copy
 from backends.local.forward import LocalForward
@@ -54,20 +55,11 @@ class LocalLink:
         self, command: str, *, input: bytes | None = None, timeout: float = 30.0, limit: int = 8 << 20
     ) -> Completed:
         """Run a command line to its end; see ``app.link.Link.run``."""
-        kept: dict[int, list[bytes]] = {1: [], 2: []}
-        sizes = {1: 0, 2: 0}
-        truncated = False
+        kept = KeptOutput(limit)
 
         def keep(fd: int, data: bytes) -> None:
-            nonlocal truncated
             self.cost.bytes_in += len(data)
-            room = limit - sizes[fd]
-            if len(data) > room:
-                truncated = True
-                data = data[:room]
-            if data:
-                kept[fd].append(data)
-                sizes[fd] += len(data)
+            kept.keep(fd, data)
 
         child = await self._start(command, keep, input)
         try:
@@ -81,7 +73,7 @@ class LocalLink:
             raise
         finally:
             self._running.discard(child)
-        return Completed(child.exit_code, b"".join(kept[1]), b"".join(kept[2]), truncated)
+        return kept.completed(child.exit_code)
 
     async def stream(
         self,

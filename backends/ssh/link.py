@@ -16,6 +16,7 @@ from app.errors import Denied, HostKeyError, QuarterdeckError, TimedOut, Unreach
 from app.inventory.model import SshDefaults, SshEntry
 from app.inventory.ssh_config import Route, resolve
 from app.link import Chunk, Completed, LinkCost, Progress, Started
+from backends.kept_output import KeptOutput
 from backends.ssh.argv import ssh_argv
 from backends.ssh.attempt import Attempt
 from backends.ssh.jumps import Connections, Shared
@@ -162,21 +163,8 @@ class SshLink:
         self, command: str, *, input: bytes | None = None, timeout: float = 30.0, limit: int = 8 << 20
     ) -> Completed:
         """Run a command line to its end; see ``app.link.Link.run``. The time to connect does not count."""
-        kept: dict[int, list[bytes]] = {1: [], 2: []}
-        sizes = {1: 0, 2: 0}
-        truncated = False
-
-        def keep(fd: int, data: bytes) -> None:
-            nonlocal truncated
-            room = limit - sizes[fd]
-            if len(data) > room:
-                truncated = True
-                data = data[:room]
-            if data:
-                kept[fd].append(data)
-                sizes[fd] += len(data)
-
-        job = await self._job(command, keep, input)
+        kept = KeptOutput(limit)
+        job = await self._job(command, kept.keep, input)
         try:
             async with asyncio.timeout(timeout):
                 await job.begin()
@@ -187,7 +175,7 @@ class SshLink:
         except asyncio.CancelledError:
             await self._end(job)
             raise
-        return Completed(code, b"".join(kept[1]), b"".join(kept[2]), truncated)
+        return kept.completed(code)
 
     async def stream(
         self,
