@@ -10,13 +10,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from app.fleet import Fleet, Reading
 from app.inventory.model import Inventory
 from app.link import Links
 from app.plan import Plan
 from app.verb import Verb
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,18 @@ class Context:
     """A command line that acts and needs no figures: who knows its rows from configuration names them and waits."""
     demo: int = 0
     """Size of the pretend fleet; 0 when the fleet is real."""
+    _shared: dict[Callable[[Context], Any], Any] = field(
+        default_factory=dict["Callable[[Context], Any]", Any], init=False, repr=False
+    )
+
+    def shared(self, make: Callable[[Context], T]) -> T:
+        """What several backends of one outside system have in common, such as its connections: made once for all.
+
+        ``make`` is the key as well. Who made it closes it: the backend that is closed last finds it closed already.
+        """
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        return cast("T", self._shared[make])
 
 
 @dataclass(frozen=True, slots=True)

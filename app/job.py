@@ -241,7 +241,7 @@ class Job:
 
     async def _one(self, one: Running, waiting: Mapping[str, asyncio.Event], named: Mapping[str, Running]) -> None:
         try:
-            for name in one.step.after:
+            for name in (*one.step.after, *one.step.behind):
                 await waiting[name].wait()
             if any(named[name].state is not StepState.DONE for name in one.step.after):
                 one.state = StepState.SKIPPED

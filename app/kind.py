@@ -61,6 +61,10 @@ class Kind(Generic[R]):
     json: Callable[[R], dict[str, Any]] = plain_json
     empty: tuple[str, str]
     """Two lines for an empty pane: what would fill it, and the key or command that does."""
+    under: str | None = None
+    """The noun whose numbered pane it stands behind: it has no number and no tile of its own, as images have none."""
+    details: str | None = None
+    """The view verb whose ``Sections`` are the rest of a describe screen: what is asked for only while one is open."""
     by_source: bool = False
     """Each row is one source of that name, as with nodes: a command for one needs to ask no other."""
 

@@ -77,6 +77,8 @@ class Step:
     """What other steps of the plan call this one in their ``after``; unique within one target's plan."""
     after: tuple[str, ...] = ()
     """Names of steps that must have succeeded first."""
+    behind: tuple[str, ...] = ()
+    """Names of steps that must be over first, however they ended."""
     lane: str | None = None
     """Steps of one lane never run side by side, in this plan or any other: a storage, a package lock."""
     undo: str = ""
@@ -156,7 +158,10 @@ class Plan:
         """SHA-256 over targets, texts, order and lanes: two plans with one digest do the same."""
         import hashlib  # not at the top: help and completion come by here and hash nothing
 
-        said: list[Any] = [[str(s.ref), s.text, s.name, list(s.after), s.lane] for s in self.steps]
+        said: list[Any] = [
+            [str(s.ref), s.text, s.name, [*s.after, "|", *s.behind] if s.behind else list(s.after), s.lane]
+            for s in self.steps
+        ]
         said.append([*self.loses, int(self.risk or 0)])
         return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -169,7 +174,9 @@ class Plan:
         for number, plan in enumerate(plans):
             for step in plan.steps:
                 after = tuple(f"{number}/{name}" for name in step.after)
-                steps.append(replace(step, name=f"{number}/{step.name}" if step.name else "", after=after))
+                behind = tuple(f"{number}/{name}" for name in step.behind)
+                name = f"{number}/{step.name}" if step.name else ""
+                steps.append(replace(step, name=name, after=after, behind=behind))
         costs = [plan.cost for plan in plans if plan.cost is not None]
         cost = None
         if costs:
@@ -197,9 +204,9 @@ def _check_order(steps: Sequence[Step]) -> None:
     named = [s.name for s in steps if s.name]
     if len(named) != len(set(named)):
         raise ConfigurationError("two steps of a plan have one name", where=", ".join(sorted(named)))
-    after = {s.name: s.after for s in steps if s.name}
+    after = {s.name: (*s.after, *s.behind) for s in steps if s.name}
     for step in steps:
-        for name in step.after:
+        for name in (*step.after, *step.behind):
             if name not in after:
                 raise ConfigurationError(f"step waits for '{name}', which the plan does not have", where=step.text)
     done: set[str] = set()

@@ -24,7 +24,7 @@ from app.column import Cell
 from app.errors import Clash
 from app.param import Help, Param, Scope, Shape, read_signature
 from app.plan import Plan, Risk
-from app.view import RowAction, Rows, Stream, Text, View, jsonable
+from app.view import Line, RowAction, Rows, Sections, Stream, Text, View, jsonable
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 
@@ -252,12 +252,14 @@ __all__ = [
     "Catalog",
     "Cell",
     "Help",
+    "Line",
     "Param",
     "Plan",
     "Risk",
     "RowAction",
     "Rows",
     "Scope",
+    "Sections",
     "Shape",
     "Stream",
     "Text",

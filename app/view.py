@@ -1,4 +1,4 @@
-"""What reading gives: rows, text, or lines that keep coming."""
+"""What reading gives: rows, text, sections, or lines that keep coming."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.column import Column
+from app.column import Column, Section
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +42,34 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a stream whose sender and moment are known."""
+
+    text: str
+    at: float | None = None
+    """Seconds since the epoch, as the sender's clock had it."""
+    origin: str = ""
+    """Who said it, where several are read as one: an id."""
+    error: bool = False
+    """It came by standard error."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """Lines that keep coming: a journal, a log. Closing the iterator ends what sends them."""
 
-    lines: AsyncIterator[str]
+    lines: AsyncIterator[str | Line]
     title: str = ""
 
 
-View = Rows | Text | Stream
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """A describe screen, or the rest of one: what had to be asked for."""
+
+    sections: tuple[Section, ...]
+
+
+View = Rows | Text | Stream | Sections
 
 
 def jsonable(item: Any) -> dict[str, Any]:

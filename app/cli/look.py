@@ -21,7 +21,7 @@ from app.fleet import Mood, Resource
 from app.kind import AnyKind
 from app.registry import Part
 from app.start import Start, open_deck
-from app.verb import Rows, Stream, Text, Verb, View, jsonable
+from app.verb import Line, Rows, Stream, Text, Verb, View, jsonable
 
 Told = Callable[[Deck], Awaitable[int]]
 
@@ -298,10 +298,10 @@ async def _merged(streams: Sequence[tuple[str, Stream]]):
     """The lines of several streams as they come; a full queue makes its sender wait."""
     queue: asyncio.Queue[tuple[str, str] | QuarterdeckError | None] = asyncio.Queue(1000)
 
-    async def pump(target: str, lines: AsyncIterator[str]) -> None:
+    async def pump(target: str, lines: AsyncIterator[str | Line]) -> None:
         try:
             async for line in lines:
-                await queue.put((target, line))
+                await queue.put((target, line) if isinstance(line, str) else (line.origin or target, line.text))
         except QuarterdeckError as error:
             await queue.put(error)
         finally:

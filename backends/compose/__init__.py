@@ -1,0 +1,1 @@
+"""Compose stacks, declared or found running, through the compose program of their node."""

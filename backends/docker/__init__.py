@@ -1,0 +1,1 @@
+"""Containers, images, volumes and networks of Docker-compatible engines, near and far."""

@@ -1,0 +1,1 @@
+"""Project stacks launched from a definition through an engine's API."""
