@@ -176,9 +176,8 @@ class Dockerd:
                 entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if folder == "tmp" else 0o755
                 tar.addfile(entry)
             tar.add(program, arcname="bin/busybox")
-            for applet in subprocess.run(
-                [program, "--list"], check=True, capture_output=True, text=True
-            ).stdout.split():
+            listed = subprocess.run([program, "--list"], check=True, capture_output=True, text=True)
+            for applet in sorted({*listed.stdout.split()} - {"busybox"}):
                 link = tarfile.TarInfo(f"bin/{applet}")
                 link.type, link.linkname = tarfile.SYMTYPE, "busybox"
                 tar.addfile(link)
