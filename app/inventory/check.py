@@ -12,10 +12,12 @@ from fnmatch import fnmatchcase
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from app.inventory.contributed import Contributed
 from app.inventory.document import Document, KeyPath, shown
-from app.inventory.model import RESERVED, Mistake
+from app.inventory.model import RESERVED, SHAPES, Mistake
 from app.inventory.pattern import Term, nearest, terms
 from app.inventory.shapes import File, Node
 
@@ -110,16 +112,21 @@ def keys_at(path: KeyPath) -> list[str]:
     model = _model(at)
     if model is None:
         return []
-    return [*_names(model), *(RESERVED if model in {File, Node} else ())]
+    return [*_names(model), *((key for key in RESERVED if key not in SHAPES) if model in {File, Node} else ())]
 
 
 def _names(model: type[BaseModel]) -> dict[str, Any]:
-    return {spec.alias or name: spec.annotation for name, spec in model.model_fields.items()}
+    def annotation(spec: FieldInfo) -> Any:
+        return next((one for one in spec.metadata if isinstance(one, Contributed)), spec.annotation)
+
+    return {spec.alias or name: annotation(spec) for name, spec in model.model_fields.items()}
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
+    if isinstance(annotation, Contributed):
+        return _model(annotation.type)
     if get_origin(annotation) in {Union, types.UnionType, Annotated}:
         return next((found for arm in get_args(annotation) if (found := _model(arm))), None)
     return None
@@ -129,6 +136,8 @@ def _inside(annotation: Any, part: str | int) -> Any:
     model = _model(annotation)
     if model is not None:
         return _names(model).get(str(part))
+    if isinstance(annotation, Contributed):
+        return _inside(annotation.type, part)
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in {dict, list}:
         return inner[-1]
@@ -144,7 +153,7 @@ def transport(document: Document, name: str, merged: Mapping[str, Any]) -> list[
     if len(ways) > 1:
         second = next((way for way in reversed(ways) if (*path, way) in document.keys), ways[-1])
         return [document.mistake((*path, second), f"both {' and '.join(ways)}: a node is reached in one way", key=True)]
-    if not ways and not any(key in merged for key in RESERVED):
+    if not ways and not any(key in merged for key in RESERVED if key not in SHAPES):
         what = f"nothing says how '{shown(name)}' is reached: local: true, ssh: user@host or ping: true"
         return [document.mistake(path, what, key=True)]
     if merged.get("routes") and "ssh" not in ways:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.inventory.find import Found, distrusted, find
-from app.inventory.model import Inventory
+from app.inventory.model import SHAPES, Inventory
 from app.paths import Paths, private_folder
 
 LARGEST = 64 << 20
@@ -51,6 +51,9 @@ def _name(found: Found) -> str:
     """Everything but the files' content that the result depends on: who asks, from where, and by which program."""
     folder = Path(__file__).parent
     program = sorted((entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(folder) if entry.is_file())
+    for shape in sorted(SHAPES.values()):
+        file = folder.parent.parent.joinpath(*shape.partition(":")[0].split(".")).with_suffix(".py")
+        program.append((str(file), file.stat().st_mtime_ns))
     env = [os.environ.get(name, "") for name in ("HOME", "XDG_CONFIG_HOME", "QUARTERDECK_HOME")]
     asked = [str(Path.cwd()), str(found.path), found.file, found.how, os.geteuid(), env, program]
     return hashlib.sha256(repr(asked).encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -17,7 +17,7 @@ from app.inventory.ansible_nodes import ImportedNode
 from app.inventory.ansible_nodes import nodes as imported_nodes
 from app.inventory.document import Document, KeyPath, shown
 from app.inventory.find import Found, distrusted, find
-from app.inventory.model import RESERVED, InvalidInventory, Inventory, Mistake, NodeEntry
+from app.inventory.model import RESERVED, SHAPES, InvalidInventory, Inventory, Mistake, NodeEntry
 from app.inventory.pattern import nearest, terms
 from app.inventory.shapes import File
 
@@ -250,8 +250,8 @@ def _names(section: str) -> bool:
 
 
 def _without_reserved(data: dict[str, Any]) -> dict[str, Any]:
-    """The file without what belongs to other backends; a copy as deep as that needs."""
-    plain = {key: value for key, value in data.items() if key not in RESERVED}
+    """The file without what only its backend can check; a copy as deep as that needs."""
+    plain = _plain(data)
     nodes = plain.get("nodes")
     if isinstance(nodes, dict):
         plain["nodes"] = {name: _plain(entry) for name, entry in cast("dict[str, Any]", nodes).items()}
@@ -261,7 +261,8 @@ def _without_reserved(data: dict[str, Any]) -> dict[str, Any]:
 def _plain(entry: Any) -> Any:
     if not isinstance(entry, dict):
         return entry
-    return {key: value for key, value in cast("dict[str, Any]", entry).items() if key not in RESERVED}
+    unchecked = {key for key in RESERVED if key not in SHAPES}
+    return {key: value for key, value in cast("dict[str, Any]", entry).items() if key not in unchecked}
 
 
 def _reserved(entry: Any) -> dict[str, Any]:

@@ -17,6 +17,11 @@ from app.errors import ConfigurationError
 RESERVED: tuple[str, ...] = ("docker", "proxmox", "libvirt", "stacks")
 """Keys, at the top of hosts.yaml and in a node, that belong to other backends: kept as they stand."""
 
+SHAPES: Mapping[str, str] = MappingProxyType(
+    {"docker": "backends.docker.hosts:Docker", "stacks": "backends.compose.hosts:Stacks"}
+)
+"""Those of them whose shape is checked with the rest: key of a node -> ``module:attribute`` of its type."""
+
 Thresholds = tuple[float, float]
 """(warning, critical), in percent."""
 

@@ -5,81 +5,30 @@ They say what may stand where; what it means together is checked elsewhere.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, Tag
 
-from app.inventory import address
 from app.inventory.address import check_name
-from app.inventory.model import RESERVED
-
-
-def checked(check: Callable[[str], object]) -> AfterValidator:
-    """A check that raises ValueError in words, as pydantic takes it; the text itself stays as it was."""
-
-    def run(value: str) -> str:
-        try:
-            check(value)
-        except ValueError as error:
-            raise PydanticCustomError("words", "{words}", {"words": str(error)}) from None
-        return value
-
-    return AfterValidator(run)
-
-
-def _plain(what: str, pattern: str) -> Callable[[str], None]:
-    expression = re.compile(pattern)
-
-    def check(value: str) -> None:
-        if not expression.fullmatch(value):
-            raise ValueError(what)
-
-    return check
-
-
-def _check_ordered(pair: list[float]) -> list[float]:
-    if len(pair) == 2 and pair[0] > pair[1]:
-        words = "out of order: the warning comes first and must not be above the critical value"
-        raise PydanticCustomError("words", "{words}", {"words": words})
-    return pair
-
-
-def _shape(value: Any) -> str:
-    """Which of a value's allowed shapes is meant; what fits none is said of the text."""
-    for kind, name in ((bool, "true or false"), (dict, "mapping"), (list, "list"), (BaseModel, "mapping")):
-        if isinstance(value, kind):
-            return name
-    return "text"
-
-
-Name = Annotated[str, checked(check_name)]
-Host = Annotated[str, checked(address.check_host)]
-User = Annotated[str, checked(address.check_user)]
-Where = Annotated[str, checked(address.parse)]
-Jump = Annotated[str, checked(address.check_jump)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Text = Annotated[str, Field(min_length=1)]
-Pattern = Annotated[str, Field(min_length=1, description="a name, a glob, @tag or !without, separated by commas")]
-Percent = Annotated[float, Field(ge=0, le=100)]
-Levels = Annotated[
-    list[Percent],
-    Field(min_length=2, max_length=2, description="warning and critical, in percent"),
-    AfterValidator(_check_ordered),
-]
-OneOrMany = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[list[Text], Tag("list")],
-    Discriminator(_shape),
-]
-Seconds = Annotated[float, Field(ge=0.2, le=86400, description="seconds")]
-
-
-class Strict(BaseModel):
-    """No unknown keys, no guessing of types."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+from app.inventory.contributed import Contributed
+from app.inventory.model import RESERVED, SHAPES
+from app.inventory.pieces import (
+    Host,
+    Jump,
+    Levels,
+    Name,
+    OneOrMany,
+    Pattern,
+    Port,
+    Seconds,
+    Strict,
+    Text,
+    User,
+    Where,
+    checked,
+    plain,
+    shape,
+)
 
 
 class Ssh(Strict):
@@ -101,8 +50,8 @@ class Ping(Strict):
     tcp: Port | None = Field(None, description="the port that must accept a connection")
 
 
-Reached = Annotated[Annotated[Where, Tag("text")] | Annotated[Ssh, Tag("mapping")], Discriminator(_shape)]
-Pinged = Annotated[Annotated[bool, Tag("true or false")] | Annotated[Ping, Tag("mapping")], Discriminator(_shape)]
+Reached = Annotated[Annotated[Where, Tag("text")] | Annotated[Ssh, Tag("mapping")], Discriminator(shape)]
+Pinged = Annotated[Annotated[bool, Tag("true or false")] | Annotated[Ping, Tag("mapping")], Discriminator(shape)]
 
 
 class Thresholds(Strict):
@@ -126,13 +75,15 @@ class Node(Strict):
     sudo: Literal["none", "nopasswd", "ask"] | None = None
     rate: (
         dict[
-            Annotated[str, checked(_plain("a rate is called per_something, such as per_hour", "per_[a-z_]+"))],
+            Annotated[str, checked(plain("a rate is called per_something, such as per_hour", "per_[a-z_]+"))],
             Annotated[float, Field(ge=0)],
         ]
         | None
     ) = Field(None, description="cost, such as {per_hour: 0.004}")
     interval: Seconds | None = None
     thresholds: Thresholds | None = None
+    docker: Annotated[Any, Contributed("docker")] = None
+    stacks: Annotated[Any, Contributed("stacks")] = None
 
 
 class SshDefaults(Strict):
@@ -180,13 +131,13 @@ class CopyNode(Strict):
     """A node that keeps copies of the witness's checkpoints."""
 
     node: Text = Field(description="a node reached by SSH")
-    dir: Annotated[str, checked(_plain("a folder's name holds no control characters", r"[^\x00-\x1f\x7f]+"))] | None = (
+    dir: Annotated[str, checked(plain("a folder's name holds no control characters", r"[^\x00-\x1f\x7f]+"))] | None = (
         Field(None, description="a folder there; relative to the home folder unless it begins with /")
     )
 
 
 CopyTo = Annotated[
-    Annotated[Literal["journald"], Tag("text")] | Annotated[CopyNode, Tag("mapping")], Discriminator(_shape)
+    Annotated[Literal["journald"], Tag("text")] | Annotated[CopyNode, Tag("mapping")], Discriminator(shape)
 ]
 
 
@@ -199,8 +150,8 @@ class Witness(Strict):
     )
 
 
-_ID = _plain("malformed id: it reads noun.verb, such as node.reboot", r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*")
-_KEY = _plain(
+_ID = plain("malformed id: it reads noun.verb, such as node.reboot", r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*")
+_KEY = plain(
     "not a key: it reads f9, R or ctrl+r, several separated by commas", r"(?![a-z]+\.[a-z])[^\s\x00-\x1f]{1,40}"
 )
 
@@ -225,7 +176,7 @@ class File(Strict):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of hosts.yaml, for editors."""
     made = File.model_json_schema()
-    others = {name: {"description": f"belongs to the {name} backend"} for name in RESERVED}
+    others = {name: {"description": f"belongs to the {name} backend"} for name in RESERVED if name not in SHAPES}
     made["properties"] |= others
     made["$defs"]["Node"]["properties"] |= others
     made["$schema"] = "https://json-schema.org/draft/2020-12/schema"

@@ -83,7 +83,7 @@ def test_schema_is_a_json_schema_that_knows_every_key() -> None:
     said = json.loads(run(config, "schema").stdout)
     assert said == schema()
     assert said["$schema"].startswith("https://json-schema.org/")
-    assert {"nodes", "groups", "import", "rules", "keys", "docker"} <= said["properties"].keys()
+    assert {"nodes", "groups", "import", "rules", "keys", "proxmox"} <= said["properties"].keys()
     assert {"ssh", "local", "ping", "sudo", "docker"} <= said["$defs"]["Node"]["properties"].keys()
     assert said["additionalProperties"] is False
 

@@ -118,9 +118,9 @@ def test_names_that_yaml_takes_for_something_else_stay_names(write: Write) -> No
 
 
 def test_what_belongs_to_other_backends_is_kept_as_it_stands(write: Write) -> None:
-    inventory = load(write("nodes: {pi: {ssh: pi, docker: {socket: [1, {a: b}]}}, lab: {proxmox: x}}\nstacks: [y]\n"))
-    assert inventory.nodes["pi"].extra == {"docker": {"socket": [1, {"a": "b"}]}}
-    assert inventory.extra == {"stacks": ["y"]}
+    inventory = load(write("nodes: {pi: {ssh: pi, libvirt: {uri: [1, {a: b}]}}, lab: {proxmox: x}}\nproxmox: [y]\n"))
+    assert inventory.nodes["pi"].extra == {"libvirt": {"uri": [1, {"a": "b"}]}}
+    assert inventory.extra == {"proxmox": ["y"]}
     lab = inventory.nodes["lab"]
     assert (lab.fault, lab.ssh, lab.local, lab.ping) == (None, None, False, None)
 

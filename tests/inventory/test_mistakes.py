@@ -295,7 +295,7 @@ def test_valid_shapes_have_no_mistakes(mistakes: Mistakes) -> None:
         "    sudo: nopasswd\n"
         "    rate: {per_hour: 0.004}\n"
         "  hp: {ssh: {host: hp, identity: [a, b], proxy_jump: 'ops@j:22,k', password: ask, passphrase: ask}}\n"
-        "  v6: {ssh: '[::1]:22', docker: {socket: /x}}\n"
+        "  v6: {ssh: '[::1]:22', docker: unix:///x}\n"
         "  router: {ping: {tcp: 443, host: 192.0.2.1}}\n"
         "  no: {ping: true}\n"
         "groups: {lab: [pi, hp], racks: ['v*', '@edge']}\n"
