@@ -118,7 +118,7 @@ def machines(count: int) -> list[Machine]:
     for number in range(count):
         model = ORDER[number % len(ORDER)]
         seen[model.stem] = seen.get(model.stem, 0) + 1
-        machine = Machine(number, model, f"{model.stem}{seen[model.stem]}", booted_at=-_noise(number, 3) * 4e6)
+        machine = Machine(number, model, f"{model.stem}{seen[model.stem]}", booted_at=-noise(number, 3) * 4e6)
         machine.updates = (number * 7) % 23 if number % 3 else 0
         if number % 12 == 5:
             machine.down_until = 1e18
@@ -128,15 +128,15 @@ def machines(count: int) -> list[Machine]:
     return made
 
 
-def _noise(number: int, salt: int) -> float:
+def noise(number: int, salt: int) -> float:
     """A fixed number of 0 to 1 for a machine and a purpose."""
     x = math.sin(number * 12.9898 + salt * 78.233) * 43758.5453
     return x - math.floor(x)
 
 
-def _wave(machine: Machine, at: float, salt: int, low: float, high: float) -> float:
+def wave(machine: Machine, at: float, salt: int, low: float, high: float) -> float:
     """A figure that wanders between two bounds, slower and faster at once."""
-    phase = _noise(machine.number, salt) * 100
+    phase = noise(machine.number, salt) * 100
     slow = math.sin(at / 97 + phase)
     fast = math.sin(at / 11 + 2.3 * phase) * math.sin(at / 3.1 + phase)
     share = 0.5 + 0.33 * slow + 0.17 * fast
@@ -146,7 +146,7 @@ def _wave(machine: Machine, at: float, salt: int, low: float, high: float) -> fl
 def row(machine: Machine, at: float, source: str, monotonic: float) -> Node:
     """The machine as a node at the pretend clock ``at``, seconds since the fleet began."""
     model = machine.model
-    busy = _noise(machine.number, 1)
+    busy = noise(machine.number, 1)
     base: dict[str, object] = {
         "id": machine.name,
         "name": machine.name,
@@ -168,11 +168,11 @@ def row(machine: Machine, at: float, source: str, monotonic: float) -> Node:
     if at < machine.down_until:
         words = f"no answer on 192.0.2.{machine.number % 250 + 1} port 22 within 10 s"
         return Node(**base, state="down", fault=words)  # pyright: ignore[reportArgumentType]
-    cpu = min(100.0, _wave(machine, at, 2, 2, 20 + 75 * busy))
+    cpu = min(100.0, wave(machine, at, 2, 2, 20 + 75 * busy))
     if machine.number % 12 == 4:
         cpu = min(100.0, cpu * 0.2 + 78)
-    memory = int(model.memory * min(0.97, _wave(machine, at / 8, 4, 0.25, 0.45 + 0.5 * busy)))
-    used = 0.25 + 0.6 * _noise(machine.number, 6)
+    memory = int(model.memory * min(0.97, wave(machine, at / 8, 4, 0.25, 0.45 + 0.5 * busy)))
+    used = 0.25 + 0.6 * noise(machine.number, 6)
     if machine.number % 12 == 6:
         used = 0.94
     disks = [_disk("/", "/dev/mmcblk0p2" if model is PI else "/dev/nvme0n1p2", "ext4", model.disk, used)]
@@ -202,14 +202,14 @@ def row(machine: Machine, at: float, source: str, monotonic: float) -> Node:
         mem_used_bytes=memory,
         swap_total_bytes=model.memory // 4,
         swap_used_bytes=int(model.memory / 4 * 0.2 * busy),
-        net_rx_bytes_per_s=round(_wave(machine, at, 7, 200, 4e6 * busy)),
-        net_tx_bytes_per_s=round(_wave(machine, at, 8, 100, 1e6 * busy)),
-        disk_read_bytes_per_s=round(_wave(machine, at, 9, 0, 2e6 * busy)),
-        disk_write_bytes_per_s=round(_wave(machine, at, 10, 0, 6e6 * busy)),
+        net_rx_bytes_per_s=round(wave(machine, at, 7, 200, 4e6 * busy)),
+        net_tx_bytes_per_s=round(wave(machine, at, 8, 100, 1e6 * busy)),
+        disk_read_bytes_per_s=round(wave(machine, at, 9, 0, 2e6 * busy)),
+        disk_write_bytes_per_s=round(wave(machine, at, 10, 0, 6e6 * busy)),
         uptime_s=round(at - machine.booted_at),
         filesystems=tuple(disks),
         temperatures=(
-            Temperature(label="cpu", celsius=round(_wave(machine, at / 4, 11, 38, 72), 1), critical_celsius=95.0),
+            Temperature(label="cpu", celsius=round(wave(machine, at / 4, 11, 38, 72), 1), critical_celsius=95.0),
         ),
         gpus=gpus,
         failed_units=machine.failed if model is not EDGE else None,
@@ -218,7 +218,7 @@ def row(machine: Machine, at: float, source: str, monotonic: float) -> Node:
         restart_needed=machine.number % 5 == 1,
         throttling=throttling,
         slow_at=monotonic - (at + machine.number) % 60,
-        latency_ms=round(_wave(machine, at, 12, 0.4, 18), 1),
+        latency_ms=round(wave(machine, at, 12, 0.4, 18), 1),
         console_cost=(("bytes_in", int(at * 900)), ("bytes_out", int(at * 14)), ("channels", 2)),
     )
 
@@ -235,8 +235,8 @@ def _disk(mount: str, device: str, kind: str, total: int, share: float) -> Files
 
 
 def _gpu(machine: Machine, at: float, gpu: tuple[str, int]) -> Gpu:
-    share = _wave(machine, at, 13, 5, 98)
-    memory = int(gpu[1] * (0.3 + 0.5 * _noise(machine.number, 14)))
+    share = wave(machine, at, 13, 5, 98)
+    memory = int(gpu[1] * (0.3 + 0.5 * noise(machine.number, 14)))
     return Gpu(
         index=0,
         name=gpu[0],
