@@ -60,6 +60,8 @@ class Stream:
 
     lines: AsyncIterator[str | Line]
     title: str = ""
+    timestamps: bool = False
+    """Whether the moment of each ``Line`` is asked for; screen and command line draw it from ``Line.at``."""
 
 
 @dataclass(frozen=True, slots=True)

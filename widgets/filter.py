@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.errors import QuarterdeckError
-
-LONGEST = 2000
-"""Characters of a row that are looked at; more would let one row slow down every keypress."""
+from app.pattern import repeats_repeats
 
 
 class BadFilter(QuarterdeckError):
@@ -51,7 +49,7 @@ def parse(typed: str) -> RowFilter:
 
 
 def _regular(body: str) -> Callable[[str], bool]:
-    if _repeats_repeats(body):
+    if repeats_repeats(body):
         raise BadFilter("a repeat of repeats can run for ever", where=f"/{body}", todo="write it without the outer one")
     try:
         pattern = re.compile(body, re.MULTILINE if any(c.isupper() for c in body) else re.MULTILINE | re.IGNORECASE)
@@ -59,33 +57,6 @@ def _regular(body: str) -> Callable[[str], bool]:
         raise BadFilter(f"not a regular expression: {error}", where=f"/{body}", todo="finish or correct it") from error
     search = pattern.search
     return lambda text: search(text) is not None
-
-
-def _repeats_repeats(body: str) -> bool:
-    r"""Whether a repeated group holds a repeat, as in ``(a+)+``: such patterns can take exponential time."""
-    repeats_inside = [False]
-    in_set = False
-    at = 0
-    while at < len(body):
-        char = body[at]
-        if char == "\\":
-            at += 2
-            continue
-        if in_set:
-            in_set = char != "]"
-        elif char == "[":
-            in_set = True
-        elif char == "(":
-            repeats_inside.append(False)
-        elif char == ")" and len(repeats_inside) > 1:
-            held = repeats_inside.pop()
-            if held and body[at + 1 : at + 2] in ("*", "+", "{"):
-                return True
-            repeats_inside[-1] = repeats_inside[-1] or held
-        elif char in "*+{":
-            repeats_inside[-1] = True
-        at += 1
-    return False
 
 
 def _fuzzy(letters: str) -> Callable[[str], bool]:

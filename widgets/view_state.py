@@ -14,8 +14,8 @@ from typing import Any
 from app.column import Cell, SortKey
 from app.fleet import Fleet, Mood, Ref, Resource
 from app.kind import Kind
+from app.pattern import LONGEST as LONGEST_TEXT
 from widgets.filter import EVERYTHING, RowFilter
-from widgets.filter import LONGEST as LONGEST_TEXT
 from widgets.row_order import AGE, STATE, RowCache, SortBy, in_order, natural, sort_key
 
 HOLD = 5.0
