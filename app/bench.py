@@ -9,8 +9,8 @@ from typing import Any
 
 from app.backend import Backend, Intention, Reservation, Rule
 from app.errors import QuarterdeckError, Refused
-from app.fleet import Fleet, Ref, Resource
-from app.guard import Check, Judgement, judge
+from app.fleet import Fleet, Ref
+from app.guard import Check, Judgement, Tagged, judge
 from app.inventory.model import Rules
 from app.plan import Plan, Proof
 
@@ -18,9 +18,6 @@ log = logging.getLogger(__name__)
 
 GATHER_TIMEOUT = 30.0
 """Seconds a rule of a backend has to gather its evidence."""
-
-Tagged = Sequence[tuple[Resource, frozenset[str]]]
-"""Targets, each with the tags that reach it."""
 
 
 class Bench:
@@ -33,7 +30,15 @@ class Bench:
     def _rules(self) -> list[Rule]:
         return [rule for backend in self._backends for rule in backend.rules()]
 
-    async def judge(self, intention: Intention, targets: Tagged, fleet: Fleet, *, read_only: bool) -> Judgement:
+    async def judge(
+        self,
+        intention: Intention,
+        targets: Sequence[Tagged],
+        fleet: Fleet,
+        *,
+        read_only: bool,
+        places: Sequence[Tagged] = (),
+    ) -> Judgement:
         """Gather what every rule wants to know and weigh the plan; raises Refused where a rule cannot look."""
         rules = self._rules()
         found = await asyncio.gather(*(self._gather(rule, intention, fleet) for rule in rules))
@@ -44,6 +49,7 @@ class Bench:
             self._configured(),
             read_only=read_only,
             evidence=list(zip(rules, found, strict=True)),
+            places=places,
         )
 
     async def _gather(self, rule: Rule, intention: Intention, fleet: Fleet) -> Any:

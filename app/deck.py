@@ -28,7 +28,7 @@ from app.kind import AnyKind
 from app.ledger import Ledger
 from app.order import Answer, Front, NoFront, Order, Question, outcome_of
 from app.plan import Plan
-from app.planning import Planner
+from app.planning import Planner, places_of
 from app.verb import Catalog, Verb, View
 from app.witness import Witness, new_trace
 
@@ -100,9 +100,15 @@ class Deck:
                 tags |= entry.tags
         return tags
 
-    async def look(self, verb: Verb, target: Resource | None, arguments: Mapping[str, Any]) -> View:
-        """Read a view of one target (or of the kind)."""
+    async def look(
+        self, verb: Verb, target: Resource | Sequence[Resource] | None, arguments: Mapping[str, Any]
+    ) -> View:
+        """Read a view of one target, of several where its scope is GROUP (all of one backend), or of the kind."""
         return await self._planner.look(verb, target, arguments)
+
+    def groups(self, targets: Sequence[Resource]) -> list[tuple[Resource, ...]]:
+        """Targets by the backend that tells of them, in their order: what one call can be about."""
+        return self._planner.groups(targets)
 
     # -- acting ---------------------------------------------------------------------------------------------------
 
@@ -134,7 +140,7 @@ class Deck:
         if verb.takes_target and not targets:
             await self._note_refusals(order, cannot)
             return tuple(cannot)
-        verdict = self.permitted(verb, targets)
+        verdict = self.permitted(verb, (*targets, *places_of(order, (), self.inventory)))
         if isinstance(verdict, Refuse):
             return await self._refuse(order, verdict.reason)
         if not order.wait and not verb.carried:
@@ -150,7 +156,8 @@ class Deck:
         plan = Plan.merged([part.plan for part in parts])
         intention = Intention(verb, tuple(t.id for t in able), plan, order.why, order.trace)
 
-        judgement = await self._judge(intention, able)
+        places = places_of(order, plan.steps, self.inventory)
+        judgement = await self._judge(intention, able, places)
         if order.mode == "falsify":
             return (*cannot, *await self._falsified(order, able, plan, judgement, bool(cannot)))
         if isinstance(judgement.verdict, Refuse):
@@ -165,7 +172,7 @@ class Deck:
             intention = Intention(verb, intention.targets, plan, order.why, order.trace)
             if needs_why(risk_of(intention), self.inventory.rules) and not order.why:
                 return (*cannot, *await self._refuse(order, "a reason is required: --why TEXT", able))
-            judgement = await self._judge(intention, able)
+            judgement = await self._judge(intention, able, places)
             if isinstance(judgement.verdict, Refuse):
                 reason = f"no longer allowed: {judgement.verdict.reason}"
                 return (*cannot, *await self._refuse(order, reason, able))
@@ -188,8 +195,14 @@ class Deck:
         found.sort(key=lambda target: _counting(target.id))
         return found, cannot
 
-    async def _judge(self, intention: Intention, targets: Sequence[Resource]) -> Judgement:
-        return await self._bench.judge(intention, self._tagged(targets), self.feed.fleet, read_only=self.read_only)
+    async def _judge(self, intention: Intention, targets: Sequence[Resource], places: Sequence[Resource]) -> Judgement:
+        return await self._bench.judge(
+            intention,
+            self._tagged(targets),
+            self.feed.fleet,
+            read_only=self.read_only,
+            places=self._tagged(places),
+        )
 
     def _question(
         self,
@@ -280,7 +293,7 @@ class Deck:
                 await reservation.settle(ok=ok, seconds=(job.ended_at or job.started_at) - job.started_at)
             except Exception:
                 log.exception("settling a reservation of %s", order.verb.title)
-        self._nudge(targets)
+        self._nudge(order, targets)
         return outcomes
 
     # -- jobs -----------------------------------------------------------------------------------------------------
@@ -353,7 +366,11 @@ class Deck:
     def _tagged(self, targets: Sequence[Resource]) -> list[tuple[Resource, frozenset[str]]]:
         return [(target, self.tags(target)) for target in targets]
 
-    def _nudge(self, targets: Sequence[Resource]) -> None:
+    def _nudge(self, order: Order, targets: Sequence[Resource]) -> None:
+        places = {place.name for place in places_of(order, (), self.inventory)}
+        for source in self.feed.sources():
+            if source.name in places and order.verb.noun in source.nouns:
+                self.feed.nudge(source.backend, source.name)
         for target in targets:
             reading = self.feed.fleet.reading_of(target.ref)
             if reading is not None:

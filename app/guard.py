@@ -17,6 +17,9 @@ from app.inventory.model import Rules
 from app.plan import Risk
 from app.verb import Verb
 
+Tagged = tuple[Resource, frozenset[str]]
+"""A resource and the tags that reach it, from above as well."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -46,8 +49,8 @@ def _touches(patterns: Sequence[str], target: Resource, tags: frozenset[str]) ->
     return None
 
 
-def permit(verb: Verb, targets: Sequence[tuple[Resource, frozenset[str]]], rules: Rules, *, read_only: bool) -> Verdict:
-    """Whether the verb may be considered at all for these targets (each with its inherited tags)."""
+def permit(verb: Verb, targets: Sequence[Tagged], rules: Rules, *, read_only: bool) -> Verdict:
+    """Whether the verb may be considered at all for these targets, or at these places."""
     if verb.view:
         return Allow()
     if read_only:
@@ -72,22 +75,25 @@ def needs_why(risk: Risk, rules: Rules) -> bool:
 
 def judge(
     intention: Intention,
-    targets: Sequence[tuple[Resource, frozenset[str]]],
+    targets: Sequence[Tagged],
     fleet: Fleet,
     rules: Rules,
     *,
     read_only: bool,
     evidence: Sequence[tuple[Rule, Any]] = (),
+    places: Sequence[Tagged] = (),
 ) -> Judgement:
     """Weigh the plan: preconditions, rules of the configuration, rules of backends on their evidence; pure.
 
     The first refusal decides; every check is listed all the same. Otherwise a risk or a rule may want to ask.
+    ``places``: nodes at which the plan does something without having them as targets; their rules hold as well.
     """
+    touched = [*targets, *places]
     checks: list[Check] = []
     refusal: Refuse | None = None
     asks: list[Ask] = []
 
-    verdict = permit(intention.verb, targets, rules, read_only=read_only)
+    verdict = permit(intention.verb, touched, rules, read_only=read_only)
     checks.append(Check("allowed by rules", isinstance(verdict, Allow), _words(verdict)))
     if isinstance(verdict, Refuse):
         refusal = verdict
@@ -114,7 +120,7 @@ def judge(
     elif risk is Risk.DISRUPTS:
         asks.append(Ask("something will be disturbed"))
     if risk > Risk.SAFE:
-        for target, tags in targets:
+        for target, tags in touched:
             pattern = _touches(rules.type_name, target, tags)
             if pattern is not None:
                 asks.append(Ask(f"'{target.name}' wants its name typed by the rule '{pattern}'", type_name=True))
@@ -142,4 +148,4 @@ def typed_name(targets: Sequence[Resource], verb: Verb) -> str:
     return f"{verb.name} {len(targets)}"
 
 
-__all__ = ["Check", "Judgement", "judge", "needs_why", "permit", "risk_of", "typed_name"]
+__all__ = ["Check", "Judgement", "Tagged", "judge", "needs_why", "permit", "risk_of", "typed_name"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic
 
@@ -71,3 +71,13 @@ class Kind(Generic[R]):
 
 AnyKind = Kind[Any]
 """A kind whose row type does not matter to the one who handles it."""
+
+
+def families(kinds: Collection[AnyKind]) -> tuple[tuple[AnyKind, ...], ...]:
+    """Kinds by the number of their panes: the one that has the number first, then those behind it; in their order.
+
+    A kind whose ``under`` is not among them has a number of its own.
+    """
+    nouns = {kind.noun for kind in kinds}
+    numbered = [kind for kind in kinds if kind.under not in nouns]
+    return tuple((first, *(kind for kind in kinds if kind.under == first.noun)) for first in numbered)

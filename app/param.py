@@ -24,6 +24,10 @@ class Help:
     """Masked in forms, never witnessed."""
 
 
+PLACES = ("node", "to")
+"""Parameters of a verb without a target that name the node whose engine is meant."""
+
+
 class Scope(StrEnum):
     """What a verb acts on."""
 

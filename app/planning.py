@@ -15,10 +15,23 @@ from app.fleet import Ref, Resource
 from app.inventory.model import Inventory
 from app.job import Ended, Outcome
 from app.order import Order, outcome_of
-from app.plan import Plan
-from app.verb import Catalog, Scope, Shape, Verb, View, offers
+from app.plan import Plan, Step
+from app.verb import PLACES, Catalog, Scope, Shape, Verb, View, offers
 
 log = logging.getLogger(__name__)
+
+
+def places_of(order: Order, steps: Sequence[Step], inventory: Inventory) -> tuple[Resource, ...]:
+    """The nodes at which a verb without a target does something: as its parameters or the plan's steps name them.
+
+    Rules and tags of a node hold for what is done there, whichever backend does it and whoever watches the node.
+    """
+    if order.verb.takes_target:
+        return ()
+    names = [str(order.arguments[name]) for name in PLACES if order.arguments.get(name)]
+    names += [step.ref.id.partition("/")[0] for step in steps]
+    there = dict.fromkeys(name for name in names if name in inventory.nodes)
+    return tuple(Resource(id=name, name=name, source=name, state="unknown") for name in there)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +68,27 @@ class Planner:
             if not v.takes_target and any(offers(b, v) for b in self._backends.values())
         )
 
-    async def look(self, verb: Verb, target: Resource | None, arguments: Mapping[str, Any]) -> View:
-        """Read a view of one target (or of the kind)."""
-        backend = self._backend_for(verb, target, arguments)
-        seen: View = await bind(getattr(backend, verb.method), verb, target, arguments)
+    async def look(
+        self, verb: Verb, target: Resource | Sequence[Resource] | None, arguments: Mapping[str, Any]
+    ) -> View:
+        """Read a view of one target, of several of one backend where its scope is GROUP, or of the kind."""
+        group = (target,) if isinstance(target, Resource) else tuple(target or ())
+        if verb.takes_target and not group:
+            raise Missing("nobody tells of it any more", where=verb.title)
+        backend = self._backend_for(verb, group[0] if group else None, arguments)
+        if verb.scope is Scope.GROUP and len(self.groups(group)) > 1:
+            raise Unsupported(f"'{verb.title}' cannot read what different backends tell of as one", where=group[0].id)
+        subject = group if verb.scope is Scope.GROUP else group[0] if group else None
+        seen: View = await bind(getattr(backend, verb.method), verb, subject, arguments)
         return seen
+
+    def groups(self, targets: Sequence[Resource]) -> list[tuple[Resource, ...]]:
+        """Targets by the backend that tells of them, in their order."""
+        by_backend: dict[str, list[Resource]] = {}
+        for target in targets:
+            reading = self._feed.fleet.reading_of(target.ref)
+            by_backend.setdefault(reading.backend if reading else "", []).append(target)
+        return [tuple(group) for group in by_backend.values()]
 
     async def plan(self, order: Order, targets: Sequence[Resource]) -> tuple[list[Part], list[Outcome]]:
         """Ask the backends what they would do; a target whose plan fails does not stop the others."""
@@ -69,11 +98,7 @@ class Planner:
         elif verb.scope is Scope.EACH:
             groups = [(target,) for target in targets]
         else:
-            by_backend: dict[str, list[Resource]] = {}
-            for target in targets:
-                reading = self._feed.fleet.reading_of(target.ref)
-                by_backend.setdefault(reading.backend if reading else "", []).append(target)
-            groups = [tuple(group) for group in by_backend.values()]
+            groups = self.groups(targets)
         room = asyncio.Semaphore(max(1, order.parallel))
 
         async def one(group: tuple[Resource, ...]) -> Part | list[Outcome]:
@@ -117,9 +142,10 @@ class Planner:
                 raise Unsupported(f"'{verb.title}' is not offered for this one", where=target.id)
             return backend
         able = [backend for backend in self._backends.values() if offers(backend, verb)]
-        if len(able) > 1 and arguments.get("to"):
+        place = next((arguments[name] for name in PLACES if arguments.get(name)), None)
+        if len(able) > 1 and place is not None:
             sources = {b.name: {s.name for s in b.sources(self._inventory())} for b in able}
-            able = [b for b in able if arguments["to"] in sources[b.name]] or able
+            able = [b for b in able if place in sources[b.name]] or able
         if not able:
             raise Unsupported(f"no backend here can do '{verb.title}'")
         return able[0]

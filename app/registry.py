@@ -27,6 +27,8 @@ class Part(NamedTuple):
 
     kind: str
     backend: str
+    rules: bool = False
+    """The backend has a say in the guard, so that acting on any kind needs it."""
 
     @property
     def noun(self) -> str:
@@ -38,10 +40,22 @@ PARTS: tuple[Part, ...] = (
     Part("backends.kinds.node:KIND", "backends.local.backend:Local"),
     Part("backends.kinds.node:KIND", "backends.ssh.backend:Ssh"),
     Part("backends.kinds.node:KIND", "backends.ping:Ping"),
+    Part("backends.kinds.container:KIND", "backends.docker.backend:Docker"),
+    Part("backends.kinds.image:KIND", "backends.docker.backend:Docker"),
+    Part("backends.kinds.volume:KIND", "backends.docker.backend:Docker"),
+    Part("backends.kinds.network:KIND", "backends.docker.backend:Docker"),
 )
 """One line per kind and backend; the order of first mention is the order of panes and nouns."""
 
-DEMO: tuple[Part, ...] = (Part("backends.kinds.node:KIND", "backends.demo.backend:Demo"),)
+DEMO: tuple[Part, ...] = (
+    Part("backends.kinds.node:KIND", "backends.demo.backend:Demo"),
+    Part("backends.kinds.container:KIND", "backends.demo.engines:DemoContainers"),
+    Part("backends.kinds.stack:KIND", "backends.demo.engines:DemoStacks"),
+    Part("backends.kinds.project:KIND", "backends.demo.engines:DemoProjects"),
+    Part("backends.kinds.image:KIND", "backends.demo.engines:DemoContainers"),
+    Part("backends.kinds.volume:KIND", "backends.demo.engines:DemoContainers"),
+    Part("backends.kinds.network:KIND", "backends.demo.engines:DemoContainers"),
+)
 """What stands in for all of them under ``--demo``."""
 
 LINKS = "backends.sampling.links:NodeLinks"
@@ -80,16 +94,24 @@ def kinds(parts: Sequence[Part] = PARTS) -> dict[str, AnyKind]:
     return {noun: kind(noun, parts) for noun in nouns(parts)}
 
 
-def backends(context: Context, parts: Sequence[Part] = PARTS, only: Iterable[str] | None = None) -> list[Backend]:
+def backends(
+    context: Context, parts: Sequence[Part] = PARTS, only: Iterable[str] | None = None, *, rules: bool = False
+) -> list[Backend]:
     """One backend of each class that fills one of the kinds in ``only`` (all kinds when ``None``).
 
-    A class that stands on several lines is made once. Raises Clash where two classes have one name.
+    With ``rules``, those that have a say in the guard as well. A class that stands on several lines is made once.
+    Raises Clash where two classes have one name, or one has rules without saying so.
     """
     wanted = None if only is None else set(only)
-    paths = dict.fromkeys(part.backend for part in parts if wanted is None or part.noun in wanted)
+    paths = dict.fromkeys(
+        part.backend for part in parts if wanted is None or part.noun in wanted or (rules and part.rules)
+    )
+    marked = {part.backend for part in parts if part.rules}
     made: dict[str, Backend] = {}
     for path in paths:
         backend = cast("type[Backend]", load(path))(context)
+        if path not in marked and _has_rules(backend):
+            raise Clash(f"the backend '{backend.name}' has rules, and none of its lines says so", where=path)
         if backend.name in made:
             raise Clash(f"two backends are called '{backend.name}'", where=path)
         made[backend.name] = backend
@@ -107,6 +129,12 @@ def load(path: str) -> Any:
     """What ``module:attribute`` names."""
     module, _, attribute = path.partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def _has_rules(backend: Backend) -> bool:
+    from app.backend import Backend as Plain  # by now it is there anyway
+
+    return type(backend).rules is not Plain.rules
 
 
 def _part(noun: str, parts: Sequence[Part]) -> Part:

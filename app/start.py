@@ -51,7 +51,9 @@ class Start:
     demo: int = 0
     """Size of the pretend fleet; 0 for the real one."""
     only: Iterable[str] | None = None
-    """Nouns whose backends are made; ``None`` for all, which acting needs: any backend may have a rule."""
+    """Nouns whose backends are made; ``None`` for all."""
+    acting: bool = False
+    """Backends that have a say in the guard are made as well, whatever they fill."""
 
 
 def open_deck(start: Start, *, parts: Sequence[Part] | None = None, inventory: Inventory | None = None) -> Deck:
@@ -85,7 +87,7 @@ def open_deck(start: Start, *, parts: Sequence[Part] | None = None, inventory: I
     deck = Deck(
         context=context,
         kinds=registry.kinds(parts),
-        backends=registry.backends(context, parts, start.only),
+        backends=registry.backends(context, parts, start.only, rules=start.acting),
         witness=Witness(
             state / "witness",
             every=inventory.witness.every,

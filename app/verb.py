@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from app.column import Cell
 from app.errors import Clash
-from app.param import Help, Param, Scope, Shape, read_signature
+from app.param import PLACES, Help, Param, Scope, Shape, read_signature
 from app.plan import Plan, Risk
 from app.view import Line, RowAction, Rows, Sections, Stream, Text, View, jsonable
 
@@ -120,6 +120,11 @@ class Verb:
     def takes_target(self) -> bool:
         """Whether it acts on resources at all."""
         return self.scope is not Scope.KIND
+
+    @property
+    def place(self) -> Param | None:
+        """The parameter that names the node where a verb without a target does its work."""
+        return None if self.takes_target else next((param for param in self.params if param.name in PLACES), None)
 
 
 def verbs_of(noun: str, contract: type) -> tuple[Verb, ...]:
@@ -249,6 +254,7 @@ def _refuse_clashes(declared: Sequence[Verb]) -> None:
 
 __all__ = [
     "GLOBAL_KEYS",
+    "PLACES",
     "Catalog",
     "Cell",
     "Help",

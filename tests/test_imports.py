@@ -25,13 +25,13 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "textual": ("app/console.py", "widgets/"),
     "rich": ("app/console.py", "widgets/"),
     "asyncssh": ("backends/ssh/",),
-    "pydantic": ("app/inventory/", "backends/compose/hosts.py", "backends/docker/hosts.py"),
-    "pydantic_core": ("app/inventory/",),
+    "pydantic": ("app/inventory/", "backends/compose/hosts.py", "backends/docker/hosts.py", "backends/projects/"),
+    "pydantic_core": ("app/inventory/", "backends/docker/hosts.py"),
     "yaml": ("app/inventory/",),
     "psutil": ("backends/local/", "backends/node_verbs/"),
     "click": ("app/cli/",),
     "cryptography": (),
-    "docker": (),
+    "docker": ("backends/docker/client.py",),
     "platformdirs": (),
 }
 """Where a library may be imported at the top of a module; anywhere else it is imported where it is needed."""

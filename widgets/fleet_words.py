@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from app.deck import Deck
 from app.fleet import Fleet, ReadingKey, Ref, Resource
+from app.kind import families
 from app.witness import Entry, Operation
 from widgets.header import Summary
 from widgets.row_order import RowCache
@@ -17,14 +18,18 @@ Tally = dict[str, tuple[int, int]]
 
 
 class Headcount:
-    """Sums the fleet up for the header; only readings that changed are looked at anew."""
+    """Sums the fleet up for the header; only readings that changed are looked at anew.
+
+    Kinds without a number do not count: what is wrong with a container is wrong with its stack as well.
+    """
 
     def __init__(self, deck: Deck, demo: str, clock: Callable[[], str], key: Callable[[str], str]) -> None:
         self._deck = deck
         self._key = key
         self._demo = demo
         self._clock = clock
-        self._moods = {noun: RowCache(kind.mood) for noun, kind in deck.kinds.items()}
+        self._numbered = [family[0] for family in families(deck.kinds.values())]
+        self._moods = {kind.noun: RowCache(kind.mood) for kind in self._numbered}
         self._known: dict[ReadingKey, tuple[Sequence[Resource], Tally]] = {}
         self._fleet: Fleet | None = None
         self._totals: Counter[str] = Counter()
@@ -68,8 +73,8 @@ class Headcount:
     def _ways(self) -> tuple[tuple[str, str], ...]:
         """Every pane with its key, and how much there is in it."""
         ways = [(self._key("console.overview"), "overview")]
-        for number, (noun, kind) in enumerate(self._deck.kinds.items(), start=1):
-            ways.append((self._key(f"console.pane-{number}"), f"{kind.plural} {self._totals[noun]}"))
+        for number, kind in enumerate(self._numbered, start=1):
+            ways.append((self._key(f"console.pane-{number}"), f"{kind.plural} {self._totals[kind.noun]}"))
         return tuple(ways)
 
     def _tally(self, items: Sequence[Resource]) -> Tally:

@@ -24,6 +24,7 @@ from app.fleet import Fleet
 from app.inventory.watch import Change, changes
 from app.job import Job
 from app.keys import Keymap, normal
+from app.kind import AnyKind, families
 from app.paths import Paths
 from app.witness import Entry
 from widgets.clipboard import give_to_tmux
@@ -107,12 +108,13 @@ class Frame(TerminalApp):
         self.toasts = Toasts(time.monotonic)
         self.themes = Themes(paths.config / "themes")
         self.command_line = CommandLine(lambda typed: completions(typed, deck, lambda: sorted(self.themes.looks)))
-        panes: dict[str, Callable[[], Anywhere]] = {OVERVIEW: lambda: OverviewPlace(list(deck.kinds.values()))}
+        self.families = families(deck.kinds.values())
+        """The kinds of each number, in the order of the numbers."""
+        numbered = [family[0] for family in self.families]
+        panes: dict[str, Callable[[], Anywhere]] = {OVERVIEW: lambda: OverviewPlace(numbered)}
         for noun in deck.kinds:
             panes[noun] = lambda noun=noun: self._make_pane(noun)
-        self.pane_names = tuple(panes)
-        """The overview and the nouns, in the order of their numbers."""
-        self.stage = Stage(panes, OVERVIEW if len(deck.kinds) > 1 else next(iter(deck.kinds), OVERVIEW))
+        self.stage = Stage(panes, numbered[0].noun if len(numbered) == 1 else OVERVIEW)
         self.stage.shown = self._arrived
         self.theme_wanted = theme
         """Chosen by the operator, over what hosts.yaml says."""
@@ -127,7 +129,8 @@ class Frame(TerminalApp):
 
     def _make_pane(self, noun: str) -> KindPane:
         deck = self.deck
-        return KindPane(deck.kinds[noun], deck.history, verbs=(), clock=deck.context.clock)
+        family = next(one for one in self.families if deck.kinds[noun] in one)
+        return KindPane(deck.kinds[noun], deck.history, verbs=(), clock=deck.context.clock, family=family)
 
     def get_default_screen(self) -> Screen[None]:
         """The one screen."""
@@ -329,8 +332,14 @@ class Frame(TerminalApp):
         self.stage.go(Stop(made.name_of, lambda: first.pop() if first else make()))
 
     def pane(self, noun: str) -> None:
-        """Go to a numbered pane."""
+        """Go to a pane."""
         self.stage.go(Stop(noun))
+
+    def number(self, family: Sequence[AnyKind]) -> None:
+        """What the number of a family does: to its first pane, and from each of its panes to the one behind it."""
+        nouns = [kind.noun for kind in family]
+        here = self.stage.stop.name
+        self.pane(nouns[(nouns.index(here) + 1) % len(nouns)] if here in nouns else nouns[0])
 
     def swap(self, old: Place, new: Place) -> None:
         """Put a place where another one stands."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from app.column import Token, clean
+from app.kind import AnyKind, families
 from app.plan import Risk
 from app.verb import Param, Shape, Verb
 from widgets.filtered import Filtered
@@ -47,7 +48,7 @@ class HelpPlace(Filtered):
             lines += [verb_line(verb, keymap.key(verb.id)) for verb in deck.catalog.on(noun)]
             lines.append(())
         lines.append(((" EVERYWHERE", Token.MUTED),))
-        numbered = {f"pane {n}": kind.plural for n, kind in enumerate(deck.kinds.values(), start=1)}
+        numbered = {f"pane {n}": _family_words(family) for n, family in enumerate(families(deck.kinds.values()), start=1)}
         for binding in keymap.everywhere():
             if binding.label.startswith("pane ") and binding.label not in numbered:
                 continue
@@ -82,6 +83,12 @@ _COMMANDS = (
     ("theme NAME", "another theme"),
     ("q", "quit"),
 )
+
+
+def _family_words(family: Sequence[AnyKind]) -> str:
+    """What a number shows, and what it shows when it is pressed again."""
+    first, *behind = [kind.plural for kind in family]
+    return f"{first}; again: {', '.join(behind)}" if behind else first
 
 
 def _hanging(line: Line, width: int) -> list[Line]:

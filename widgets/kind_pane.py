@@ -8,7 +8,7 @@ from typing import Any
 from app.column import clean
 from app.fleet import Fleet
 from app.history import History
-from app.kind import Kind
+from app.kind import AnyKind, Kind
 from app.verb import Verb
 from widgets.page import take_keys
 from widgets.pane import KeyHint, Pane
@@ -17,8 +17,16 @@ from widgets.pane import KeyHint, Pane
 class KindPane(Pane):
     """One numbered pane."""
 
-    def __init__(self, kind: Kind[Any], history: History, *, verbs: Sequence[Verb], clock: Callable[[], float]) -> None:
-        super().__init__(kind, history, verbs=verbs, clock=clock, id=f"pane-{kind.noun}")
+    def __init__(
+        self,
+        kind: Kind[Any],
+        history: History,
+        *,
+        verbs: Sequence[Verb],
+        clock: Callable[[], float],
+        family: Sequence[AnyKind] = (),
+    ) -> None:
+        super().__init__(kind, history, verbs=verbs, clock=clock, family=family, id=f"pane-{kind.noun}")
         self.noun: str | None = kind.noun
         self.name_of = kind.plural
         table = self.table

@@ -18,7 +18,7 @@ from textual.widgets import Input
 from app.column import MOOD_TOKENS, Token, clean
 from app.fleet import Fleet, Mood, Ref, Resource
 from app.history import History
-from app.kind import Kind
+from app.kind import AnyKind, Kind
 from app.verb import Verb
 from widgets.field import Field
 from widgets.filter import BadFilter, parse
@@ -69,17 +69,23 @@ def hints_of(verbs: Sequence[Verb]) -> tuple[KeyHint, ...]:
 class ContextLine(Lines):
     """What the table shows: the kind, counts by mood, filter, marks and sort."""
 
-    def __init__(self, table: FleetTable) -> None:
+    def __init__(self, table: FleetTable, family: Sequence[AnyKind] = ()) -> None:
         super().__init__()
         self._table = table
+        self._family = family
         self.clock = ""
         self.complaint = ""
 
     def draw(self, width: int, height: int) -> list[Strip]:
-        """One line; the end with the sort and the clock goes first where there is no room."""
+        """One line; where there is no room, the sort goes first, then the other kinds of the family."""
         state, palette = self._table.state, self.palette
         muted, text = palette[Token.MUTED], palette[Token.TEXT]
-        left: list[Piece] = [(f" {state.kind.plural.upper()} ", palette[Token.TITLE]), (f" {len(state.rows)}", text)]
+        title: list[Piece] = [(f" {state.kind.plural.upper()} ", palette[Token.TITLE])]
+        family: list[Piece] = [
+            (f" {kind.plural.upper()} ", palette[Token.TITLE]) if kind is state.kind else (f" {kind.plural} ", muted)
+            for kind in self._family
+        ]
+        left: list[Piece] = [(f" {len(state.rows)}", text)]
         for mood in sorted(+state.counts, key=lambda one: (one is not Mood.UP, one.rank)):
             left += [("  ", muted), (f"{mood.glyph} {state.counts[mood]}", palette[MOOD_TOKENS[mood]])]
         if self.complaint:
@@ -96,8 +102,12 @@ class ContextLine(Lines):
         right: list[Piece] = [(f"{'wide  ' if state.wide else ''}sort {state.sort.title.lower()} {arrow}", muted)]
         clock: list[Piece] = [(f"   {self.clock}", palette.part("clock"))] if self.clock else []
         end: list[Piece] = [(" ", muted)]
-        whole = pieces_width([*left, *right, *clock, *end])
-        return [spread(left, [*right, *clock, *end] if whole < width else [*clock, *end], width)]
+        heads = [[*family, ("  ", muted)], title] if len(self._family) > 1 else [title]
+        for head in heads:
+            for tail in ([*right, *clock, *end], [*clock, *end]):
+                if pieces_width([*head, *left, *tail]) < width:
+                    return [spread([*head, *left], tail, width)]
+        return [spread([*title, *left], [*clock, *end], width)]
 
 
 class Rule(Lines):
@@ -240,13 +250,15 @@ class Pane(Vertical):
         *,
         verbs: Sequence[Verb] = (),
         clock: Callable[[], float] = time.monotonic,
+        family: Sequence[AnyKind] = (),
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
+        """``family``: all kinds of the pane's number, itself included; those of one are not named."""
         super().__init__(id=id, classes=classes)
         self.kind = kind
         self.table = FleetTable(kind, history, clock=clock)
-        self._context_line = ContextLine(self.table)
+        self._context_line = ContextLine(self.table, family)
         self._note = NoteRule(self.table)
         self.table.when_arranged = self._redraw_around
         self.table.when_moved = self._note.redraw

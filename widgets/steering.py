@@ -11,6 +11,7 @@ from app.backend import Refuse
 from app.deck import Deck
 from app.errors import ConfigurationError
 from app.fleet import Resource
+from app.kind import AnyKind
 from app.verb import Verb
 from widgets.command import CommandLine
 from widgets.describe import DescribePlace
@@ -61,8 +62,8 @@ class Steering(Frame):
             "theme": lambda: self._wear(""),
             "look-again-now": deck.feed.nudge_all,
         }
-        for number, noun in enumerate(deck.kinds, start=1):
-            self._answers[f"pane-{number}"] = lambda noun=noun: self.pane(noun)
+        for number, family in enumerate(self.families, start=1):
+            self._answers[f"pane-{number}"] = lambda family=family: self.number(family)
 
     # -- what the console does ------------------------------------------------------------------------------------
 
@@ -133,8 +134,11 @@ class Steering(Frame):
             self.clip(self.place.words(), "to the clipboard")
 
     def _next_pane(self) -> None:
-        at = self.pane_names.index(self.stage.stop.name) if self.stage.stop.name in self.pane_names else -1
-        self.pane(self.pane_names[(at + 1) % len(self.pane_names)])
+        """Through the overview and the numbers; kinds that stand behind one are passed over."""
+        here = self.stage.stop.name
+        rounds = [(OVERVIEW,), *(tuple(kind.noun for kind in family) for family in self.families)]
+        at = next((number for number, nouns in enumerate(rounds) if here in nouns), -1)
+        self.pane(rounds[(at + 1) % len(rounds)][0])
 
     def _wear(self, name: str) -> None:
         """Another theme: the one named, or the next by name."""
@@ -168,17 +172,26 @@ class Steering(Frame):
                         f"{verb.help.rstrip('.')}: with its options.",
                         lambda verb=verb: self.begin(verb, targets, form=True, hidden=hidden),
                     )
-        for number, (noun, kind) in enumerate(self.deck.kinds.items(), start=1):
-            for verb in self.deck.offered_by_kind(noun):
+        for kind in self.deck.kinds.values():
+            for verb in self.deck.offered_by_kind(kind.noun):
                 if not isinstance(self.deck.permitted(verb), Refuse):
                     yield Offer(verb.title, key(verb.id), verb.help, lambda verb=verb: self.begin(verb, ()))
             about = f"The pane of {kind.plural}."
-            yield Offer(kind.plural, key(f"console.pane-{number}"), about, lambda noun=noun: self.pane(noun))
+            yield Offer(kind.plural, self._pane_key(kind), about, lambda noun=kind.noun: self.pane(noun))
         for word, about in _WORDS.items():
             ident = f"console.{word}"
             yield Offer(word, key(ident), about, lambda ident=ident: self.do_binding(ident))
         for name in sorted(self.themes.looks):
             yield Offer(f"theme {name}", "", self.themes.looks[name].title, lambda name=name: self._wear(name))
+
+    def _pane_key(self, kind: AnyKind) -> str:
+        """The number of a kind's pane, and how often it is pressed where that is not once: ``2×3``."""
+        for number, family in enumerate(self.families, start=1):
+            if kind in family:
+                said = self.keymap.key(f"console.pane-{number}")
+                times = family.index(kind) + 1
+                return f"{said}×{times}" if said and times > 1 else said
+        return ""
 
     @on(CommandLine.Typed)
     def _typed(self, event: CommandLine.Typed) -> None:

@@ -16,7 +16,7 @@ from textual.strip import Strip
 from app.column import MOOD_TOKENS, Cell, Token, clean, duration_text
 from app.fleet import Fleet, Mood
 from app.history import History
-from app.kind import Kind
+from app.kind import Kind, families
 from widgets.digits import large
 from widgets.fit import fit_text
 from widgets.lines import Lines
@@ -57,20 +57,22 @@ class Wallboard(Lines, can_focus=True):
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """``pages``: ``overview`` and plurals or nouns of kinds, all of them where empty; ``rotate``: seconds each.
+        """``pages``: ``overview`` and plurals or nouns of kinds; where empty, all kinds that have a number.
 
-        ``label`` stands beside the clock on every page: that the fleet is a pretended one.
+        ``rotate``: seconds each. ``label`` stands beside the clock on every page: that the fleet is a pretended one.
         """
         super().__init__(id=id, classes=classes)
         self._clock = clock
         self._label = label
         self._rotate = max(1.0, rotate)
-        self._summings = [Summing(kind) for kind in kinds]
+        numbered = [family[0] for family in families(kinds)]
+        self._summings = [Summing(kind) for kind in numbered]
+        self._behind = [Summing(kind) for kind in kinds if kind not in numbered]
         self._states = {kind.noun: ViewState(kind) for kind in kinds}
         self._rows = {kind.noun: RowLines(kind, history) for kind in kinds}
         known = {OVERVIEW: OVERVIEW} | {kind.noun: kind.noun for kind in kinds} | {k.plural: k.noun for k in kinds}
         chosen = [known[page] for page in pages if page in known]
-        self._names = chosen or [OVERVIEW, *(kind.noun for kind in kinds)]
+        self._names = chosen or [OVERVIEW, *(kind.noun for kind in numbered)]
         self._page = 0
         self._part = 0
         self._parts = 1
@@ -169,7 +171,8 @@ class Wallboard(Lines, can_focus=True):
         """The rows of one kind, worst first, as many pages as they need, a blank line between where there is room."""
         palette = self.palette
         state, rows = self._states[noun], self._rows[noun]
-        summary = next(one for one in self._summings if one.kind.noun == noun).sum(self._fleet, self._now, 0)
+        summings = [*self._summings, *self._behind]
+        summary = next(one for one in summings if one.kind.noun == noun).sum(self._fleet, self._now, 0)
         head = self._heading(_headline(summary, palette), width, scale)
         room = height - len(head) - 3
         apart = 2 if len(state.order) * 2 <= room else 1

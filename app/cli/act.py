@@ -52,13 +52,15 @@ def act(
     """Perform a verb and return the exit code."""
 
     async def work() -> int:
-        # Backends of every kind are made, because any of them may have a say in the guard; only this kind's are asked.
+        # Backends of other kinds are made only where they have a say in the guard; they are not asked what they see.
         start = Start(
             hosts=options.hosts,
             read_only=options.read_only,
             one_shot=True,
             rows_only=True,
             demo=options.pretend,
+            only=(kind.noun,),
+            acting=True,
         )
         deck = open_deck(start, parts=parts)
         try:
@@ -90,7 +92,7 @@ async def _perform(
     deck: Deck, options: Options, kind: AnyKind, verb: Verb, words: Sequence[str], arguments: dict[str, Any]
 ) -> int:
     front = deck.front = CommandLine(options)
-    deck.feed.configure(deck.inventory, wanted(kind, deck.inventory, words, options.on), stagger=0)
+    deck.feed.configure(deck.inventory, wanted(kind, deck.inventory, words, options.on, verb), stagger=0)
     await deck.feed.first(patience(deck), rows_only=True)
     targets = choose(deck, kind, words, options.on, acting=True) if verb.takes_target else []
     for param in verb.params:

@@ -25,6 +25,17 @@ def names(context: click.Context, incomplete: str) -> list[str]:
     return []
 
 
+def nodes(context: click.Context, incomplete: str) -> list[str]:
+    """Nodes whose names go on as typed."""
+    from app.inventory import load
+
+    options = context.find_object(Options)
+    with contextlib.suppress(Exception):  # as above
+        found = load(options.hosts if options else None).nodes
+        return [name for name in found if name.startswith(incomplete)]
+    return []
+
+
 class _Completion(ListsGlobals):
     """``quarterdeck completion``."""
 

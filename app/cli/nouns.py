@@ -85,11 +85,14 @@ class Words(click.Argument):
         super().__init__(["words"], nargs=-1, type=click.UNPROCESSED, metavar=metavar)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names, groups and tags of hosts.yaml; the last of a comma list."""
-        if isinstance(ctx.command, VerbCommand) and not ctx.command.verb.takes_target:
-            return []
-        from app.cli.completion import names
+        """Names, groups and tags of hosts.yaml, the last of a comma list; nodes where an argument names one."""
+        from app.cli.completion import names, nodes
 
+        if isinstance(ctx.command, VerbCommand) and not ctx.command.verb.takes_target:
+            given: Sequence[str] = ctx.params.get(self.name or "") or ()
+            arguments = ctx.command.arguments
+            place = len(given) < len(arguments) and arguments[len(given)] is ctx.command.verb.place
+            return [CompletionItem(name) for name in nodes(ctx, incomplete)] if place else []
         return [CompletionItem(name) for name in names(ctx, incomplete)]
 
 
@@ -260,7 +263,15 @@ def _option(verb: Verb, param: Param) -> click.Option:
         return click.Option([both, param.name], is_flag=True, help=told, default=None)
     # An explicit default, even None, would count as a value where one is required.
     presence: dict[str, Any] = {"required": True} if param.required and not param.secret else {"default": None}
+    if param == verb.place:
+        presence["shell_complete"] = _complete_nodes
     return click.Option([param.option, param.name], type=_click_type(param), multiple=param.many, help=told, **presence)
+
+
+def _complete_nodes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    from app.cli.completion import nodes
+
+    return nodes(ctx, incomplete)
 
 
 def _metavar(verb: Verb, arguments: Sequence[Param]) -> str:

@@ -17,6 +17,7 @@ from app.fleet import Resource
 from app.inventory.model import Inventory, NodeEntry
 from app.inventory.pattern import Term, nearest, terms
 from app.kind import AnyKind
+from app.verb import Verb
 
 MANY = 8
 """How many ids a message lists."""
@@ -176,11 +177,16 @@ def _limits(inventory: Inventory, on: str, sources: Iterable[str]) -> tuple[Term
     return parts
 
 
-def wanted(kind: AnyKind, inventory: Inventory, words: Sequence[str], on: str | None) -> Callable[[Source], bool]:
+def wanted(
+    kind: AnyKind, inventory: Inventory, words: Sequence[str], on: str | None, verb: Verb | None = None
+) -> Callable[[Source], bool]:
     """Which sources must be asked: those that fill the kind, less the nodes that words or ``--on`` rule out.
 
-    Sources that are no nodes are always asked, for only they know what they hold.
+    Sources that are no nodes are always asked, for only they know what they hold. A ``verb`` that names the node where
+    it works has no rows to be asked for.
     """
+    if verb is not None and verb.place is not None:
+        return lambda source: False
     limits = _limits(inventory, on, inventory.nodes) if on is not None and inventory.nodes else ()
     parts = terms(",".join(words))
     if not kind.by_source:

@@ -17,8 +17,10 @@ from app.registry import Part
 from app.start import Start, open_deck
 from app.witness import Entry
 from tests import pilot as pilots
-from tests.console import lamps
+from tests.console import lamps, stock
 from tests.console.lamps import World
+from tests.console.stock import Shelves
+from tests.frame import galley
 from tests.waiting import eventually
 from widgets.page import plain
 from widgets.place import Place
@@ -26,6 +28,13 @@ from widgets.place import Place
 pilots.hurry()
 
 PARTS = (Part("tests.console.lamp:KIND", "tests.console.lamps:Lamps"),)
+FAMILY = (
+    *PARTS,
+    Part("tests.console.bulb:KIND", "tests.console.stock:Stock"),
+    Part("tests.console.shade:KIND", "tests.console.stock:Stock"),
+    Part("tests.frame.kettle:KIND", "tests.frame.galley:Galley"),
+)
+"""Lamps with bulbs and shades behind their number, and kettles with one of their own."""
 
 
 @pytest.fixture(autouse=True)
@@ -37,6 +46,18 @@ def world() -> World:
 def lamp_deck(inventory: Inventory | None = None, **start: Any) -> Deck:
     """A deck over the lamps."""
     return open_deck(Start(**start), parts=PARTS, inventory=inventory or Inventory())
+
+
+@pytest.fixture
+def shelves() -> Shelves:
+    """Three bulbs on two nodes, nothing asked yet."""
+    galley.reset()
+    return stock.reset()
+
+
+def family_deck(inventory: Inventory | None = None, **start: Any) -> Deck:
+    """A deck over lamps, bulbs, shades and kettles."""
+    return open_deck(Start(**start), parts=FAMILY, inventory=inventory or Inventory())
 
 
 @dataclass
@@ -116,7 +137,9 @@ async def driven(
     async with console.run_test(size=size) as pilot:
         it = Driven(console, pilot)
         await it.until(lambda: list(it.deck.feed.fleet.noun("lamp")), "lamps")
-        await it.until(lambda: console.place is not None and console.place.targets(), "a row under the cursor")
+        await it.until(lambda: console.place is not None and console.place.is_mounted, "a place")
+        if console.place is not None and console.place.name_of == "lamps":
+            await it.until(lambda: console.place is not None and console.place.targets(), "a row under the cursor")
         try:
             yield it
         finally:

@@ -17,7 +17,7 @@ from app.witness import Entry
 KETTLES = Part("tests.frame.kettle:KIND", "tests.frame.galley:Galley")
 MUGS = Part("tests.frame.mug:KIND", "tests.frame.galley:Galley")
 CAMP = Part("tests.frame.kettle:KIND", "tests.frame.galley:Camp")
-BUDGET = Part("tests.frame.mug:KIND", "tests.frame.galley:Treasury")
+BUDGET = Part("tests.frame.mug:KIND", "tests.frame.galley:Treasury", rules=True)
 ALL = (KETTLES, MUGS, CAMP, BUDGET)
 
 
