@@ -11,11 +11,12 @@ from typing import Any
 from app.backend import Backend, Emit, Source
 from app.deck import Answer, Deck, Order, Question
 from app.errors import Missing
-from app.fleet import Ref, Reading
+from app.fleet import Reading, Ref
 from app.inventory.model import Inventory, NodeEntry
 from app.job import Outcome
 from app.registry import Part
 from app.start import Start, open_deck
+from backends.docker.engines import engines
 from backends.docker.verbs.containers import ContainerActions
 from backends.kinds.container import Container
 from tests.servers.dockerd import Dockerd
@@ -35,11 +36,15 @@ class Pier(ContainerActions, Backend):
         """One per node."""
         return [Source(self.name, name, nouns=self.nouns) for name in inventory.nodes]
 
+    async def close(self) -> None:
+        """Let go of the engines."""
+        await self.context.shared(engines).close()
+
     async def watch(self, source: Source, emit: Emit, nudge: asyncio.Event) -> None:
         """List, and list again when asked to."""
         while True:
             nudge.clear()
-            found: list[dict[str, Any]] = await self.engine_of(source.name).call(lambda c: c.containers(all=True))
+            found: list[dict[str, Any]] = await self.engine_at(source.name).call(lambda c: c.containers(all=True))
             items = tuple(row(source.name, one) for one in found)
             emit(Reading(backend=self.name, source=source.name, items=items, taken_at=self.context.clock()))
             await nudge.wait()

@@ -1,4 +1,4 @@
-"""Starting and stopping real containers through the deck: what is planned, what happens, what is said when it cannot."""
+"""Starting and stopping real containers through the deck: what is planned, what happens, and what is said."""
 
 from __future__ import annotations
 

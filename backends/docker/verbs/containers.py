@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from backends.docker.verbs.life import LifeVerbs
+from backends.docker.verbs.running import RunningVerbs
 
 
-class ContainerActions(LifeVerbs):
+class ContainerActions(LifeVerbs, RunningVerbs):
     """Mixed into a ``Backend``, before it."""

@@ -7,15 +7,13 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from app.column import clean
 from app.errors import Denied, Missing, QuarterdeckError, Refused, TimedOut
-from backends.docker.contract import Client, Engine
+from backends.docker.contract import Client
+from backends.docker.verbs.base import EngineVerbs
 from backends.kinds.container import Container, ContainerVerbs
-
-if TYPE_CHECKING:
-    from app.backend import Context
 
 T = TypeVar("T")
 
@@ -23,7 +21,7 @@ QUICK_S = 15.0
 """How long a question for a plan may take."""
 ACT_S = 60.0
 """How long an action may take beyond the time it gives the container."""
-AT_ONCE = 8
+AT_ONCE = 3
 """Requests to one engine that these verbs have under way at a time."""
 
 
@@ -83,16 +81,8 @@ class Inspected:
         return self.state or "in no state the engine names"
 
 
-class OnEngine(ContainerVerbs):
+class OnEngine(EngineVerbs, ContainerVerbs):
     """Base of the verb families; mixed into a ``Backend``, which brings ``context``."""
-
-    context: Context
-
-    def engine_of(self, node: str) -> Engine:
-        """The engine of a node; raises Missing or Unsupported where there is none."""
-        from backends.docker.engines import engines
-
-        return self.context.shared(engines).of(node)
 
     @cached_property
     def _rooms(self) -> dict[str, asyncio.Semaphore]:
@@ -101,7 +91,7 @@ class OnEngine(ContainerVerbs):
     async def ask(self, node: str, work: Callable[[Client], T], *, timeout: float = QUICK_S) -> T:
         """Do something with the engine of a node; only so many of these are under way for one engine at a time."""
         async with self._rooms.setdefault(node, asyncio.Semaphore(AT_ONCE)):
-            return await self.engine_of(node).call(work, timeout=timeout)
+            return await self.engine_at(node).call(work, timeout=timeout)
 
     async def of(self, target: Container, work: Callable[[Client], T], *, timeout: float = QUICK_S) -> T:
         """The same about one container; errors name it, and one that was removed is said to be gone."""
