@@ -48,7 +48,9 @@ class HelpPlace(Filtered):
             lines += [verb_line(verb, keymap.key(verb.id)) for verb in deck.catalog.on(noun)]
             lines.append(())
         lines.append(((" EVERYWHERE", Token.MUTED),))
-        numbered = {f"pane {n}": _family_words(family) for n, family in enumerate(families(deck.kinds.values()), start=1)}
+        numbered = {
+            f"pane {n}": _family_words(family) for n, family in enumerate(families(deck.kinds.values()), start=1)
+        }
         for binding in keymap.everywhere():
             if binding.label.startswith("pane ") and binding.label not in numbered:
                 continue

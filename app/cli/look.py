@@ -1,9 +1,9 @@
-"""Reading from the command line: ``list``, ``show`` and the views of a kind."""
+"""Reading from the command line: ``list`` and ``show`` of a kind."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,22 +11,23 @@ from app.cli import exits
 from app.cli.act import closed, patience
 from app.cli.front import CommandLine
 from app.cli.options import Options
-from app.cli.output import JsonResult, complain, painted, print_json, print_lines, table_lines, terminal_width
-from app.cli.running import interrupts, run
+from app.cli.output import complain, painted, print_json, print_lines, table_lines, terminal_width
+from app.cli.running import run
+from app.cli.section_text import section_json, section_lines
 from app.cli.targets import choose, wanted
 from app.column import Cell, Column, Section, Token, clean, duration
 from app.deck import Deck
-from app.errors import ConfigurationError, QuarterdeckError
+from app.errors import ConfigurationError, HostKeyError, QuarterdeckError
 from app.fleet import Mood, Resource
 from app.kind import AnyKind
 from app.registry import Part
 from app.start import Start, open_deck
-from app.verb import Line, Rows, Stream, Text, Verb, View, jsonable
+from app.verb import Sections
 
 Told = Callable[[Deck], Awaitable[int]]
 
 
-def _looking(options: Options, kind: AnyKind, parts: Sequence[Part], tell: Told, *, rows_only: bool = False) -> int:
+def looking(options: Options, kind: AnyKind, parts: Sequence[Part], tell: Told, *, rows_only: bool = False) -> int:
     """Open a deck for reading one kind, run ``tell`` on it, close it."""
 
     async def work() -> int:
@@ -67,7 +68,7 @@ def list_kind(
             _complain(errors)
         return exits.PARTLY if errors else exits.DONE
 
-    return _looking(options, kind, parts, tell)
+    return looking(options, kind, parts, tell)
 
 
 def show_kind(options: Options, kind: AnyKind, parts: Sequence[Part], words: Sequence[str]) -> int:
@@ -75,16 +76,25 @@ def show_kind(options: Options, kind: AnyKind, parts: Sequence[Part], words: Seq
 
     async def tell(deck: Deck) -> int:
         rows, errors = await _first(deck, options, kind, words)
+        details = await _details(deck, options, kind, rows)
+        errors += [
+            {"source": row.source, "id": row.id, "fault": str(found)}
+            for row, found in zip(rows, details, strict=True)
+            if isinstance(found, (ConfigurationError, HostKeyError))
+        ]
         if options.json:
-            print_json((resource_json(deck, kind, row) for row in rows), errors)
+            items = [resource_json(deck, kind, row) for row in rows]
+            for item, found in zip(items, details, strict=True):
+                item |= _details_json(found)
+            print_json(items, errors)
         else:
-            for number, row in enumerate(_faulted(deck, row) for row in rows):
+            for number, (row, found) in enumerate(zip(rows, details, strict=True)):
                 print_lines([""] if number else [])
-                print_lines(section_lines(clean(row.id), kind.describe(row), kind, row, color=options.color))
+                print_lines(_shown(kind, _faulted(deck, row), found, color=options.color))
             _complain(errors)
         return exits.PARTLY if errors else exits.DONE
 
-    return _looking(options, kind, parts, tell)
+    return looking(options, kind, parts, tell)
 
 
 async def _first(
@@ -159,166 +169,53 @@ def _age_column(deck: Deck, rows: Sequence[Resource]) -> list[Column[Any]]:
     return [Column("AGE", lambda row: Cell("") if old(row) is None else duration(old(row)), 6, "right", 1)]
 
 
-def section_lines(title: str, sections: Sequence[Section], kind: AnyKind, row: Resource, *, color: bool) -> list[str]:
-    """A describe screen as text: headings, labelled lines and small tables; the columns where there is nothing more."""
-    lines = [painted(title, Token.TITLE, color=color)]
+DETAILS_WITHIN = 30.0
+"""Seconds for the rest of what is known about one resource."""
+
+Details = Sections | QuarterdeckError | None
+"""What asking gave; ``None`` where there is nothing to ask."""
+
+
+async def _details(deck: Deck, options: Options, kind: AnyKind, rows: Sequence[Resource]) -> list[Details]:
+    """What has to be asked for, of each row whose source answers and whose backend can tell more."""
+    verb = deck.catalog.find(kind.noun, kind.details) if kind.details else None
+    room = asyncio.Semaphore(options.parallel)
+    limit = options.wait_timeout or DETAILS_WITHIN
+
+    async def one(row: Resource) -> Details:
+        reading = deck.feed.fleet.reading_of(row.ref)
+        if verb is None or verb not in deck.offered(row) or reading is None or reading.fault:
+            return None
+        async with room:
+            try:
+                async with asyncio.timeout(limit):
+                    found = await deck.look(verb, row, {})
+            except QuarterdeckError as error:
+                return error
+            except TimeoutError:
+                return QuarterdeckError(f"no answer within {limit:g} s")
+        return found if isinstance(found, Sections) else None
+
+    return await asyncio.gather(*(one(row) for row in rows))
+
+
+def _details_json(found: Details) -> dict[str, Any]:
+    if found is None:
+        return {}
+    if isinstance(found, QuarterdeckError):
+        return {"details": None, "details_fault": str(found)}
+    return {"details": [section_json(section) for section in found.sections]}
+
+
+def _shown(kind: AnyKind, row: Resource, found: Details, *, color: bool) -> list[str]:
+    """A describe screen as text; the columns where a kind describes itself no further."""
+    sections = list(kind.describe(row))
     if not sections:
         cells = [(column.title, column.cell(row)) for column in kind.columns if column.spark is None]
         sections = [Section("", tuple((title, cell) for title, cell in cells if title))]
-    for section in sections:
-        if section.title:
-            lines += ["", painted(section.title, Token.ACCENT, color=color)]
-        width = max((len(label) for label, _ in section.lines), default=0)
-        lines += [f"  {label:<{width}}  {painted(cell.text, cell.token, color=color)}" for label, cell in section.lines]
-        if section.rows:
-            columns = [_nth(head, number) for number, head in enumerate(section.header)]
-            lines += [f"  {line}" for line in table_lines(columns, section.rows, color=color)]
+    if isinstance(found, Sections):
+        sections += found.sections
+    lines = [painted(clean(row.id), Token.TITLE, color=color), *section_lines(sections, color=color)]
+    if isinstance(found, QuarterdeckError):
+        lines += ["", painted(f"The rest cannot be read: {clean(str(found))}", Token.WARN, color=color)]
     return lines
-
-
-def _nth(title: str, number: int) -> Column[Sequence[Cell]]:
-    return Column(title, lambda cells: cells[number], 0)
-
-
-def view(
-    options: Options,
-    kind: AnyKind,
-    parts: Sequence[Part],
-    verb: Verb,
-    words: Sequence[str],
-    arguments: Mapping[str, Any],
-) -> int:
-    """Read a view of each target, several at a time, and print them; a target that cannot be read stops no other."""
-
-    async def tell(deck: Deck) -> int:
-        deck.feed.configure(deck.inventory, wanted(kind, deck.inventory, words, options.on))
-        await deck.feed.first(patience(deck), rows_only=True)
-        targets: Sequence[Resource | None] = [None]
-        if verb.takes_target:
-            targets = choose(deck, kind, words, options.on, acting=False)
-        room = asyncio.Semaphore(options.parallel)
-
-        async def one(target: Resource | None) -> View | QuarterdeckError:
-            async with room:
-                try:
-                    async with asyncio.timeout(options.wait_timeout):
-                        return await deck.look(verb, target, arguments)
-                except QuarterdeckError as error:
-                    return error
-                except TimeoutError:
-                    return QuarterdeckError(f"no answer within {options.wait_timeout:g} s")
-
-        seen = await asyncio.gather(*(one(target) for target in targets))
-        return await _print_views(options, verb, targets, seen)
-
-    return _looking(options, kind, parts, tell, rows_only=True)
-
-
-async def _print_views(
-    options: Options, verb: Verb, targets: Sequence[Resource | None], seen: Sequence[View | QuarterdeckError]
-) -> int:
-    ids = ["" if target is None else target.id for target in targets]
-    good = [(one, found) for one, found in zip(ids, seen, strict=True) if not isinstance(found, QuarterdeckError)]
-    errors = [(one, found) for one, found in zip(ids, seen, strict=True) if isinstance(found, QuarterdeckError)]
-    code = exits.DONE
-    streams = [(one, found) for one, found in good if isinstance(found, Stream)]
-    if streams:
-        code = await _print_streams(options, streams, errors)
-    elif options.json:
-        print_json(_view_items(good), [_view_error(*error) for error in errors])
-    else:
-        for one, found in good:
-            if len(targets) > 1:
-                print_lines([painted(f"── {clean(one)} ", Token.TITLE, color=options.color)])
-            print_lines(_view_lines(found, color=options.color))
-    if not options.json:
-        for one, error in errors:
-            complain(f"{one}: {error}" if one else str(error))
-    if errors and code == exits.DONE:
-        codes = {exits.of_error(error) for _, error in errors}
-        code = exits.PARTLY if good else codes.pop() if len(codes) == 1 else exits.FAILED
-    return code
-
-
-def _view_items(good: Sequence[tuple[str, View]]) -> list[dict[str, Any]]:
-    items: list[dict[str, Any]] = []
-    for target, found in good:
-        if isinstance(found, Rows):
-            items += [{"target": target, **jsonable(item)} for item in found.items]
-        elif isinstance(found, Text):
-            items.append({"target": target, "text": found.text})
-    return items
-
-
-def _view_error(target: str, error: QuarterdeckError) -> dict[str, Any]:
-    return {"target": target, "fault": error.what, "where": error.where, "todo": error.todo}
-
-
-def _view_lines(found: View, *, color: bool) -> list[str]:
-    if isinstance(found, Rows):
-        lines = list(table_lines(found.columns, found.items, color=color, wide=True, width=terminal_width()))
-        return [*lines, *([clean(found.note)] if found.note else [])]
-    if isinstance(found, Text):
-        return [clean(line.replace("\t", "    ")) for line in found.text.splitlines()]
-    return []
-
-
-async def _print_streams(
-    options: Options, streams: Sequence[tuple[str, Stream]], errors: Sequence[tuple[str, QuarterdeckError]]
-) -> int:
-    """Lines of all targets as they come; ends with the last stream, or when interrupted, and then still whole."""
-    merged = _merged(streams)
-    result = JsonResult() if options.json else None
-    number = 0
-    code = exits.DONE
-    try:
-        async for target, line in merged:
-            number += 1
-            if result is not None:
-                result.item({"target": target, "line": line})
-            else:
-                print_lines([f"{clean(target)} │ {clean(line)}" if len(streams) > 1 else clean(line)])
-    except asyncio.CancelledError:
-        if not interrupts.seen:
-            raise
-        code = exits.INTERRUPTED
-    except QuarterdeckError as error:
-        code = exits.PARTLY if number else exits.of_error(error)
-        errors = [*errors, ("", error)]
-        if result is None:
-            complain(str(error))
-    finally:
-        await merged.aclose()
-    if result is not None:
-        result.end(_view_error(*error) for error in errors)
-    return code
-
-
-async def _merged(streams: Sequence[tuple[str, Stream]]):
-    """The lines of several streams as they come; a full queue makes its sender wait."""
-    queue: asyncio.Queue[tuple[str, str] | QuarterdeckError | None] = asyncio.Queue(1000)
-
-    async def pump(target: str, lines: AsyncIterator[str | Line]) -> None:
-        try:
-            async for line in lines:
-                await queue.put((target, line) if isinstance(line, str) else (line.origin or target, line.text))
-        except QuarterdeckError as error:
-            await queue.put(error)
-        finally:
-            await queue.put(None)
-
-    tasks = [asyncio.create_task(pump(target, stream.lines)) for target, stream in streams]
-    try:
-        left = len(tasks)
-        while left:
-            got = await queue.get()
-            if got is None:
-                left -= 1
-            elif isinstance(got, QuarterdeckError):
-                raise got
-            else:
-                yield got
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -179,7 +179,7 @@ class VerbCommand(_KindCommand):
                 raise click.UsageError(f"which {self.kind.noun}? name one, '*' for all, or give --on PATTERN", context)
             targets = ("*",)
         if self.verb.view:
-            from app.cli.look import view
+            from app.cli.views import view
 
             return view(options, self.kind, self.parts, self.verb, targets, arguments)
         from app.cli.act import act

@@ -128,7 +128,10 @@ async def test_verbs_have_their_keys_in_each_pane_of_the_family(world: World, sh
 
 async def test_a_kind_whose_first_is_not_there_has_a_number_of_its_own(world: World, shelves: Shelves) -> None:
     kinds = family_deck().kinds
-    assert [[kind.noun for kind in family] for family in families(kinds.values())] == [["lamp", "bulb", "shade"], ["kettle"]]
+    assert [[kind.noun for kind in family] for family in families(kinds.values())] == [
+        ["lamp", "bulb", "shade"],
+        ["kettle"],
+    ]
     alone = {noun: kind for noun, kind in kinds.items() if noun != "lamp"}
     assert [[kind.noun for kind in family] for family in families(alone.values())] == [["bulb"], ["shade"], ["kettle"]]
 

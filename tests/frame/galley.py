@@ -13,11 +13,12 @@ from typing import Any, ClassVar
 
 from app import column
 from app.backend import Allow, Ask, Backend, Emit, Intention, Refuse, Reservation, Rule, Source, Verdict
+from app.column import Cell, Section
 from app.errors import Denied, Refused, Unreachable
 from app.fleet import Fleet, Reading, Ref
 from app.inventory.model import Inventory
 from app.plan import Cost, Plan, Report, Result, Step
-from app.verb import Rows, Stream, Text
+from app.verb import Line, Rows, Sections, Stream, Text
 from tests.frame.kettle import Kettle, KettleVerbs
 from tests.frame.mug import Mug, MugVerbs
 
@@ -259,6 +260,40 @@ class Galley(Cooking, MugVerbs, Backend):
                 )
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(nudge.wait(), source.interval)
+
+    async def buy(self, name: str, *, to: str | None = None) -> Plan:
+        """For the office, unless told."""
+        where = to or "office"
+
+        async def run(report: Report) -> None:
+            WORLD.done.append(f"bought {name} for {where}")
+
+        return Plan(Step(Ref("mug", f"{where}/{name}"), f"buy {name}", run))
+
+    async def sweep(self, node: str) -> Plan:
+        """One galley, whatever is in it."""
+
+        async def run(report: Report) -> None:
+            WORLD.done.append(f"swept {node}")
+
+        return Plan(Step(Ref("node", node), f"sweep {node}", run))
+
+    async def clink(self, targets: Sequence[Mug]) -> Stream:
+        """One line of each, its moment and its side."""
+        WORLD.done.append(f"clink {[target.id for target in targets]}")
+
+        async def lines() -> AsyncIterator[Line]:
+            for number, target in enumerate(targets):
+                yield Line(f"clink {target.name}", at=1000.0 + number, origin=target.id, error=number == 1)
+
+        return Stream(lines())
+
+    async def details(self, target: Mug) -> Sections:
+        """What is in it."""
+        if target.id in WORLD.broken:
+            raise Denied("the lid is locked", where=target.id)
+        cells = (Cell("left"), Cell("\x1b[1mtea"))
+        return Sections((Section("Inside", (("of", Cell("clay")),), ("SIDE", "WHAT"), (cells,)),))
 
     async def rinse(self, target: Mug) -> Plan:
         """Rinse it."""

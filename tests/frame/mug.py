@@ -1,9 +1,10 @@
-"""Mugs: a second kind, filled by the backend that fills kettles."""
+"""Mugs: a second kind behind the number of kettles, filled by the backend that fills those."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from app import column
 from app.column import Column
@@ -11,7 +12,7 @@ from app.errors import Unsupported
 from app.fleet import Resource
 from app.kind import Kind
 from app.plan import Plan, Risk
-from app.verb import verb
+from app.verb import Help, Sections, Stream, verb, view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,9 @@ class Mug(Resource):
     """One mug; its parent is the kettle that fills it."""
 
     NOUN: ClassVar[str] = "mug"
+
+
+Mugs = Sequence[Mug]
 
 
 class MugVerbs:
@@ -29,6 +33,26 @@ class MugVerbs:
         """Rinse it."""
         raise Unsupported
 
+    @verb(risk=Risk.SAFE)
+    async def buy(self, name: str, *, to: Annotated[str | None, Help("which galley")] = None) -> Plan:
+        """Buy one for a galley."""
+        raise Unsupported
+
+    @verb(risk=Risk.DISRUPTS)
+    async def sweep(self, node: Annotated[str, Help("where")]) -> Plan:
+        """Sweep up the broken ones."""
+        raise Unsupported
+
+    @view()
+    async def clink(self, targets: Mugs) -> Stream:
+        """Listen to all of them at once."""
+        raise Unsupported
+
+    @view()
+    async def details(self, target: Mug) -> Sections:
+        """Look inside."""
+        raise Unsupported
+
 
 KIND: Kind[Mug] = Kind(
     noun="mug",
@@ -37,5 +61,7 @@ KIND: Kind[Mug] = Kind(
     columns=(Column("NAME", lambda m: column.text(m.name), 12, priority=0),),
     verbs=MugVerbs,
     figures={},
+    under="kettle",
+    details="details",
     empty=("No mugs.", "bring one"),
 )

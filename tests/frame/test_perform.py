@@ -229,7 +229,7 @@ async def test_a_verb_the_backend_does_not_define_is_not_offered_and_refused() -
     async with opened() as deck:
         mug = deck.feed.fleet.find(order(deck, "rinse", "kitchen/blue-mug", noun="mug").targets[0])
         assert mug is not None
-        assert [verb.id for verb in deck.offered(mug)] == ["mug.rinse"]
+        assert [verb.id for verb in deck.offered(mug)] == ["mug.rinse", "mug.clink", "mug.details"]
         assert "kettle.create" in [verb.id for verb in deck.offered_by_kind("kettle")]
         assert deck.offered_by_kind("mug") == ()
 
