@@ -34,6 +34,11 @@ class MugVerbs:
         raise Unsupported
 
     @verb(risk=Risk.SAFE)
+    async def fill(self, target: Mug) -> Plan:
+        """No backend can."""
+        raise Unsupported
+
+    @verb(risk=Risk.SAFE)
     async def buy(self, name: str, *, to: Annotated[str | None, Help("which galley")] = None) -> Plan:
         """Buy one for a galley."""
         raise Unsupported

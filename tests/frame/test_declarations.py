@@ -23,8 +23,15 @@ async def nothing(report: Report) -> Result:
     return Result()
 
 
-def step(text: str = "x", name: str = "", *, after: tuple[str, ...] = (), target: str = "a") -> Step:
-    return Step(Ref("kettle", target), text, nothing, name, after)
+def step(
+    text: str = "x",
+    name: str = "",
+    *,
+    after: tuple[str, ...] = (),
+    behind: tuple[str, ...] = (),
+    target: str = "a",
+) -> Step:
+    return Step(Ref("kettle", target), text, nothing, name, after, behind)
 
 
 def test_a_plan_that_could_never_end_is_refused() -> None:
@@ -32,6 +39,12 @@ def test_a_plan_that_could_never_end_is_refused() -> None:
         Plan(step(name="a", after=("b",)), step(name="b", after=("a",)))
     with pytest.raises(ConfigurationError, match="does not have"):
         Plan(step(after=("missing",)))
+    with pytest.raises(ConfigurationError, match="circle"):
+        Plan(step(name="a", behind=("b",)), step(name="b", after=("a",)))
+    with pytest.raises(ConfigurationError, match="circle"):
+        Plan(step(name="a", behind=("a",)))
+    with pytest.raises(ConfigurationError, match="does not have"):
+        Plan(step(behind=("missing",)))
     with pytest.raises(ConfigurationError, match="one name"):
         Plan(step(name="a"), step(name="a"))
 
@@ -43,6 +56,8 @@ def test_the_digest_covers_what_is_done_to_what_and_in_which_order() -> None:
         Plan(step("z", "1"), step("y", "2", after=("1",))),
         Plan(step("x", "1", target="b"), step("y", "2", after=("1",))),
         Plan(step("x", "1"), step("y", "2")),
+        Plan(step("x", "1"), step("y", "2", behind=("1",))),
+        Plan(step("x", "1"), step("y", "2", after=("1",), behind=("1",))),
         Plan(step("x", "1"), step("y", "2", after=("1",)), loses=["water"]),
         Plan(step("x", "1"), step("y", "2", after=("1",)), risk=Risk.DESTROYS),
     ]
@@ -55,6 +70,8 @@ def test_merged_plans_keep_their_orders_apart_and_add_up() -> None:
     two = Plan(step("x", "a"), step("y", after=("a",)), cost=Cost(money=2, seconds=3), notes=["n"], risk=Risk.DESTROYS)
     merged = Plan.merged([one, two])
     assert [s.after for s in merged.steps] == [(), ("0/a",), (), ("1/a",)]
+    behind = Plan(step("x", "a"), step("y", behind=("a",)))
+    assert [s.behind for s in Plan.merged([behind, one, behind]).steps] == [(), ("0/a",), (), (), (), ("2/a",)]
     assert merged.cost == Cost(money=3, seconds=5)
     assert merged.risk is Risk.DESTROYS
     assert merged.notes == ("n",)

@@ -71,6 +71,58 @@ async def test_steps_wait_for_those_before_them_and_are_skipped_when_those_fail(
     assert [one.state for one in running.running][-1] is StepState.SKIPPED
 
 
+async def test_a_step_behind_others_begins_when_they_are_over_however_they_ended() -> None:
+    work = Bench()
+    running = job(
+        Step(ref("c"), "last", work.step("last"), "last", behind=("fails", "skipped", "good")),
+        Step(ref("a"), "fails", work.step("fails", fails=True), "fails"),
+        Step(ref("a"), "skipped", work.step("skipped"), "skipped", after=("fails",)),
+        Step(ref("b"), "good", work.step("good", hold=True), "good"),
+    )
+    ended = running.start()
+    await eventually(lambda: [one.state for one in running.running[1:3]] == [StepState.FAILED, StepState.SKIPPED])
+    assert running.running[0].state is StepState.WAITING
+    work.go.set()
+    outcomes = await ended
+    assert work.order[-1] == "last"
+    assert {outcome.id: outcome.outcome for outcome in outcomes} == {
+        "a": Ended.FAILED,
+        "b": Ended.DONE,
+        "c": Ended.DONE,
+    }
+
+
+async def test_a_step_both_after_and_behind_wants_success_of_the_one_and_the_end_of_the_other() -> None:
+    work = Bench()
+    outcomes = await job(
+        Step(ref("a"), "first", work.step("first"), "first"),
+        Step(ref("b"), "other", work.step("other", fails=True), "other"),
+        Step(ref("c"), "both", work.step("both"), after=("first",), behind=("other",)),
+        Step(ref("d"), "never", work.step("never"), after=("other",), behind=("first",)),
+    ).start()
+    assert "never" not in work.order
+    assert {outcome.id: outcome.outcome for outcome in outcomes} == {
+        "a": Ended.DONE,
+        "b": Ended.FAILED,
+        "c": Ended.DONE,
+        "d": Ended.FAILED,
+    }
+
+
+async def test_cancel_never_starts_what_stands_behind_what_was_cancelled() -> None:
+    work = Bench()
+    running = job(
+        Step(ref("a"), "held", work.step("held", hold=True), "held"),
+        Step(ref("b"), "behind", work.step("behind"), behind=("held",)),
+    )
+    ended = running.start()
+    await eventually(lambda: work.running == {"held"})
+    running.cancel()
+    outcomes = await ended
+    assert work.order == ["held"]
+    assert {outcome.id: outcome.outcome for outcome in outcomes} == {"a": Ended.CANCELLED, "b": Ended.CANCELLED}
+
+
 async def test_no_more_than_parallel_run_and_a_lane_never_runs_side_by_side_even_across_jobs() -> None:
     work, lanes = Bench(), Lanes()
     free = [Step(ref(f"k{n}"), f"k{n}", work.step(f"k{n}", hold=True)) for n in range(5)]

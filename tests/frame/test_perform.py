@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from app.deck import Answer, NoFront
-from app.errors import Unreachable
+from app.errors import Missing, Unreachable
+from app.fleet import Reading
 from app.inventory.model import Inventory, NodeEntry, Rules
 from app.job import Ended, Job, Outcome
+from app.verb import Stream
 from app.witness import Phase
 from tests.frame.decks import Asked, opened, order, witnessed
 from tests.frame.galley import PURSE, World
+from tests.frame.kettle import Kettle
 from tests.waiting import eventually
 
 
@@ -231,7 +234,10 @@ async def test_a_verb_the_backend_does_not_define_is_not_offered_and_refused() -
         assert mug is not None
         assert [verb.id for verb in deck.offered(mug)] == ["mug.rinse", "mug.clink", "mug.details"]
         assert "kettle.create" in [verb.id for verb in deck.offered_by_kind("kettle")]
-        assert deck.offered_by_kind("mug") == ()
+        assert [verb.id for verb in deck.offered_by_kind("mug")] == ["mug.buy", "mug.sweep"]
+        outcomes = await deck.perform(order(deck, "fill", "kitchen/blue-mug", noun="mug"))
+        assert [(one.outcome, one.exit_code) for one in outcomes] == [(Ended.REFUSED, 4)]
+        assert "'mug fill' is not offered for this one" in outcomes[0].message
 
 
 async def test_a_verb_of_the_kind_needs_no_target(world: World) -> None:
@@ -308,3 +314,56 @@ async def test_tags_of_the_node_reach_what_stands_on_it_even_where_no_node_is_wa
         kettle = deck.feed.fleet.find(order(deck, "boil", "kitchen/red").targets[0])
         assert kettle is not None
         assert "prod" in deck.tags(kettle)
+
+
+async def test_a_view_of_several_is_one_call_and_only_of_one_backend(world: World) -> None:
+    world.mugs = {"a": "kitchen/red", "b": "office/red"}
+    async with opened() as deck:
+        clink, inside = deck.catalog.find("mug", "clink"), deck.catalog.find("kettle", "inside")
+        assert clink is not None
+        assert inside is not None
+        mugs = list(deck.feed.fleet.noun("mug"))
+        assert deck.groups(mugs) == [tuple(mugs)]
+        seen = await deck.look(clink, mugs, {})
+        assert isinstance(seen, Stream)
+        assert world.done == ["clink ['kitchen/a', 'office/b']"]
+        assert isinstance(await deck.look(clink, mugs[0], {}), Stream)
+        with pytest.raises(Missing):
+            await deck.look(clink, [], {})
+        with pytest.raises(Missing):
+            await deck.look(inside, None, {})
+
+
+async def test_what_two_backends_tell_of_is_two_groups(world: World) -> None:
+    world.pushes = asyncio.Queue()
+    tent = Kettle(id="bus/tent", name="tent", source="bus", state="up")
+    world.pushes.put_nowait(Reading(backend="camp", source="bus", items=(tent,), taken_at=0.0))
+    async with opened() as deck:
+        rows = sorted(deck.feed.fleet.noun("kettle"), key=lambda row: row.id)
+        assert [[row.id for row in group] for group in deck.groups(rows)] == [
+            ["bus/tent"],
+            ["kitchen/blue", "kitchen/red", "office/red"],
+        ]
+
+
+async def test_what_is_done_at_a_node_asks_its_source_to_look_again(world: World) -> None:
+    inventory = Inventory(nodes={"office": NodeEntry(name="office", local=True)})
+    world.interval = 60.0
+    async with opened(inventory=inventory) as deck:
+        looks = world.looks
+        await deck.perform(order(deck, "sweep", noun="mug", arguments={"node": "office"}))
+        await eventually(lambda: world.looks == looks + 1)
+        assert world.done == ["swept office"]
+
+
+async def test_a_rule_of_the_node_can_want_a_name_typed_for_what_is_done_there() -> None:
+    inventory = Inventory(
+        nodes={"office": NodeEntry(name="office", local=True, tags=frozenset({"prod"}))},
+        rules=Rules(type_name=("@prod",)),
+    )
+    front = Asked()
+    async with opened(inventory=inventory, front=front) as deck:
+        await deck.perform(order(deck, "sweep", noun="mug", arguments={"node": "office"}))
+        assert front.questions[0].type_name == "sweep"
+        await deck.perform(order(deck, "sweep", noun="mug", arguments={"node": "kitchen"}))
+        assert front.questions[1].type_name is None
