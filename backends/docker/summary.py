@@ -53,6 +53,8 @@ class ContainerSummary:
     mounts: tuple[Mount, ...] = ()
     networks: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Name of the network -> address of the container in it, empty while it has none."""
+    listed_at: float = field(default=0.0, compare=False)
+    """When ``status`` and ``uptime_s`` were read: seconds since the epoch by the engine's clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,3 +111,8 @@ class Seen:
     cgroup_driver: str = ""
     """cgroupfs or systemd, as ``GET /info`` says; empty while unknown."""
     root_dir: str = ""
+    """The engine's folder, such as ``/var/lib/docker``."""
+    ahead_s: float = 0.0
+    """How far the engine's clock is ahead of this machine's; every moment that an engine tells is by its own clock."""
+    faults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """images, volumes or networks -> why its list could not be read; what stands there then is older."""

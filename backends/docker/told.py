@@ -1,0 +1,203 @@
+"""What is known of one engine, as its lists and its events tell it: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TypeVar
+
+from backends.docker.events import Event
+from backends.docker.restarts import Course
+from backends.docker.summary import ContainerSummary, ImageSummary, NetworkSummary, VolumeSummary
+
+S = TypeVar("S", ImageSummary, VolumeSummary, NetworkSummary)
+
+_IMAGES = {"pull", "tag", "untag", "delete", "remove", "import", "load", "build", "prune"}
+_COURSE = {"create", "start", "die", "died", "kill", "stop", "restart"}
+_MADE_OR_GONE = {"create", "destroy", "remove", "prune", "update"}
+
+
+@dataclass(slots=True)
+class Stale:
+    """What events made doubtful, to be listed again."""
+
+    containers: set[str] = field(default_factory=set[str])
+    """Ids."""
+    images: bool = False
+    volumes: bool = False
+    networks: bool = False
+
+    @property
+    def others(self) -> list[str]:
+        """Which lists but that of containers."""
+        wanted = {"images": self.images, "volumes": self.volumes, "networks": self.networks}
+        return [what for what, stale in wanted.items() if stale]
+
+    def __bool__(self) -> bool:
+        return bool(self.containers or self.images or self.volumes or self.networks)
+
+
+class Told:
+    """Everything one engine holds, as its lists and events tell of it."""
+
+    def __init__(self) -> None:
+        self.containers: dict[str, ContainerSummary] = {}
+        self.images: tuple[ImageSummary, ...] = ()
+        self.volumes: tuple[VolumeSummary, ...] = ()
+        self.networks: tuple[NetworkSummary, ...] = ()
+        self.faults: dict[str, str] = {}
+        """images, volumes or networks -> why its list could not be read."""
+        self.courses: dict[str, Course] = {}
+        self.stale = Stale()
+        self.last_at = 0.0
+        """Of the newest event, by the engine's clock."""
+
+    def listed(self, found: Mapping[str, ContainerSummary], newer: set[str]) -> None:
+        """All containers were listed: what is not among them is gone, but for those events have told of since."""
+        kept = {key: one for key, one in self.containers.items() if key in newer}
+        fresh = {key: self._kept(one) for key, one in found.items() if key not in newer}
+        self.containers = {**fresh, **kept}
+        for gone in [key for key in self.courses if key not in self.containers and key not in newer]:
+            del self.courses[gone]
+
+    def listed_some(self, asked: set[str], found: Mapping[str, ContainerSummary], *, settled: bool) -> None:
+        """Some containers were listed again; ``settled``: one that has ended says whether it will be started again."""
+        for key in asked:
+            one = found.get(key)
+            if one is None:
+                self.containers.pop(key, None)
+                self.courses.pop(key, None)
+                continue
+            self.containers[key] = self._kept(one)
+            if settled and one.state in ("exited", "dead") and key in self.courses:
+                self.courses[key].rests()
+
+    def _kept(self, one: ContainerSummary) -> ContainerSummary:
+        """The object that is known already, where the new one says nothing but that time goes by."""
+        one = self._dated(one)
+        old = self.containers.get(one.id)
+        if old is None:
+            return one
+        younger = one.uptime_s is not None and old.uptime_s is not None and one.uptime_s < old.uptime_s
+        if younger or one != replace(old, status=one.status, uptime_s=one.uptime_s):
+            return one
+        return old
+
+    def _dated(self, one: ContainerSummary) -> ContainerSummary:
+        """With the moment of its start, where an event told one that fits what the list says."""
+        course = self.courses.get(one.id)
+        if course is None or course.started_at is None or one.uptime_s is None:
+            return one
+        doubt = abs(one.listed_at - one.uptime_s - course.started_at)
+        return replace(one, started_at=course.started_at) if doubt <= 60 + one.uptime_s else one
+
+    def heard(self, event: Event, *, past: bool = False) -> bool:
+        """Fold one event in; says whether something is to be told. ``past``: from before the lists."""
+        if event.type == "container":
+            return self._container(event, past)
+        if past:
+            return False
+        if event.type == "image":
+            self.stale.images = self.stale.images or event.action in _IMAGES
+        elif event.type == "volume":
+            self.stale.volumes = self.stale.volumes or event.action in _MADE_OR_GONE
+        elif event.type == "network":
+            self.stale.networks = self.stale.networks or event.action in _MADE_OR_GONE
+            if event.action in ("connect", "disconnect") and event.attributes.get("container") in self.containers:
+                self.stale.containers.add(event.attributes["container"])
+        return False
+
+    def _container(self, event: Event, past: bool) -> bool:
+        key, action = event.id, event.action
+        old = self.containers.get(key)
+        if not key or (past and old is None):
+            return False
+        if action in ("destroy", "remove"):
+            self.courses.pop(key, None)
+            return not past and self.containers.pop(key, None) is not None
+        counted = action in _COURSE and self._course(event)
+        if old is None:
+            self.stale.containers.add(key)
+            return counted
+        if past:
+            new = self._dated(old)
+        else:
+            new = self._changed(old, event)
+            if action in ("start", "die", "died", "rename", "update", "restart", "unpause"):
+                self.stale.containers.add(key)
+        if new == old:
+            return counted
+        self.containers[key] = new
+        return True
+
+    def _course(self, event: Event) -> bool:
+        """Follow its starts and ends; says whether the count of its restarts is another now."""
+        course = self.courses.setdefault(event.id, Course())
+        match event.action:
+            case "create":
+                course.create()
+            case "start":
+                return course.start(event.at)
+            case "die" | "died":
+                course.die(event.at)
+            case "kill":
+                course.kill(event.attributes.get("signal", ""))
+            case "stop":
+                course.stop()
+            case _:
+                return course.restart(event.at)
+        return False
+
+    def _changed(self, old: ContainerSummary, event: Event) -> ContainerSummary:
+        match event.action:
+            case "start":
+                health = "starting" if old.health is not None else None
+                return replace(
+                    old, state="running", status="Up", health=health, exit_code=None, started_at=event.at, uptime_s=0.0,
+                    listed_at=event.at,
+                )  # fmt: skip
+            case "die" | "died":
+                code = _whole(event.attributes.get("exitCode") or event.attributes.get("containerExitCode"))
+                words = "Exited" if code is None else f"Exited ({code})"
+                # Ports and addresses are let go of with the process.
+                return replace(
+                    old, state="exited", status=words, health=None, exit_code=code, started_at=None, uptime_s=None,
+                    listed_at=event.at,
+                )  # fmt: skip
+            case "pause":
+                return replace(old, state="paused")
+            case "unpause":
+                return replace(old, state="running")
+            case "rename":
+                name = event.attributes.get("name", "").removeprefix("/")
+                return replace(old, name=name) if name else old
+            case "health_status":
+                word = event.detail or event.attributes.get("health_status", "")
+                return replace(old, health=word) if word in ("healthy", "unhealthy", "starting") else old
+            case _:
+                return old
+
+    def restarts(self) -> Mapping[str, tuple[float, ...]]:
+        """Container id -> moments of restarts nobody asked for."""
+        return MappingProxyType(
+            {key: tuple(course.restarts) for key, course in self.courses.items() if course.restarts}
+        )
+
+
+def reused(old: Sequence[S], new: tuple[S, ...]) -> tuple[S, ...]:
+    """``new`` with the objects of ``old`` where they say the same."""
+    known = {_key(one): one for one in old}
+    merged = tuple(known[_key(one)] if known.get(_key(one)) == one else one for one in new)
+    return tuple(old) if merged == tuple(old) else merged
+
+
+def _key(one: ImageSummary | VolumeSummary | NetworkSummary) -> str:
+    return one.name if isinstance(one, VolumeSummary) else one.id
+
+
+def _whole(words: str | None) -> int | None:
+    try:
+        return int(words or "")
+    except ValueError:
+        return None
