@@ -1,0 +1,127 @@
+"""One node's projects as a reading: the engine's news and the registry's file, turned into rows."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from functools import lru_cache
+
+from app.backend import Context, Emit, Source
+from app.errors import ConfigurationError, Missing, QuarterdeckError
+from app.fleet import Reading
+from backends.docker.contract import Engines
+from backends.docker.summary import Seen
+from backends.kinds.project import Project
+from backends.node_rows import words
+from backends.projects import rows
+from backends.projects.definition import Definition
+from backends.projects.registry import Registered, Registry, being_launched
+from backends.standing import ours
+from backends.waking import wait
+
+LOOK_EVERY_S = 2.0
+"""Seconds between two looks at the registry's file: a ``stat`` each, for other consoles write it too."""
+_NOTHING = Seen(taken_at=0.0)
+
+
+@lru_cache(maxsize=256)
+def read(text: str) -> Definition | None:
+    """The definition in a JSON text; ``None`` where it cannot be read, as one of a later version may not."""
+    from backends.projects.reading import from_json
+
+    try:
+        return from_json(text)
+    except ConfigurationError:
+        return None
+
+
+class NodeProjects:
+    """What is known of one node's projects, and who is told."""
+
+    def __init__(self, source: Source, context: Context, engines: Engines, registry: Registry) -> None:
+        self._source = source
+        self._context = context
+        self._engines = engines
+        self._registry = registry
+        self._seen: Seen | None = None
+        self._error: QuarterdeckError | None = None
+        self._heard = False
+        self._mark: tuple[object, ...] | None = None
+        self._registered: tuple[Registered, ...] = ()
+        self._broken: str | None = None
+        self._rows: tuple[Project, ...] = ()
+        self._emit: Emit
+        self._news = asyncio.Event()
+
+    async def run(self, emit: Emit, nudge: asyncio.Event) -> None:
+        """Tell what is seen until cancelled."""
+        self._emit, self._news = emit, nudge
+        await self._read_registry()
+        self._tell()
+        end = self._engines.subscribe(self._source.name, self._hear)
+        try:
+            while True:
+                asked = await wait(nudge, LOOK_EVERY_S)
+                nudge.clear()
+                changed = await self._read_registry()
+                heard, self._heard = self._heard, False
+                if asked and not heard:
+                    self._engines.nudge(self._source.name)
+                if heard or changed or any(one.launch_pid and not being_launched(one) for one in self._registered):
+                    self._tell()
+        finally:
+            end()
+
+    def _hear(self, said: Seen | QuarterdeckError | None) -> None:
+        if said is None:
+            self._error = None
+            self._emit.alive()
+            return
+        if isinstance(said, Missing):  # nobody said that there is an engine: then nothing runs
+            self._seen, self._error = _NOTHING, None if not self._registered else said
+        elif isinstance(said, QuarterdeckError):
+            self._error = said
+        else:
+            self._seen, self._error = said, None
+        self._heard = True
+        self._news.set()
+
+    async def _read_registry(self) -> bool:
+        mark = self._registry.mark()
+        if mark == self._mark:
+            return False
+        try:
+            self._registered = await asyncio.to_thread(self._registry.on, self._source.name)
+            self._broken = None
+        except QuarterdeckError as error:
+            self._registered, self._broken = (), str(error)
+        self._mark = mark
+        return True
+
+    def _tell(self) -> None:
+        error = self._error
+        if error is not None and not isinstance(error, Missing) and self._seen is not None:
+            self._emit.fault(words(error), ours=ours(error))
+            return
+        seen = None if error is not None else self._seen
+        made = rows.projects(self._source.name, self._registered, seen, read)
+        fault = words(error) if error is not None else self._broken
+        if fault is not None and error is not None:
+            made = tuple(replace(row, fault=fault) for row in made)
+        self._emit(
+            Reading(
+                backend=self._source.backend,
+                source=self._source.name,
+                items=self._kept(made),
+                taken_at=self._context.clock(),
+                interval=self._source.interval,
+                fault=fault if made or self._broken else None,
+                ours=self._broken is not None or (error is not None and ours(error)),
+            )
+        )
+
+    def _kept(self, made: tuple[Project, ...]) -> tuple[Project, ...]:
+        """The same rows as objects that are known already where nothing of them changed."""
+        old = {row.id: row for row in self._rows}
+        self._rows = tuple(old[row.id] if old.get(row.id) == row else row for row in made)
+        return self._rows
