@@ -25,19 +25,20 @@ _SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)
 """Keys whose values no message repeats: somebody may have written a password there."""
 
 
-def mistakes_of(document: Document, error: ValidationError) -> list[Mistake]:
-    """Pydantic's findings as mistakes at their places."""
-    return [_mistake(document, detail) for detail in error.errors(include_url=False)]
+def mistakes_of(document: Document, error: ValidationError, shape: type[BaseModel] = File) -> list[Mistake]:
+    """Pydantic's findings as mistakes at their places; ``shape`` is what the whole file should have been."""
+    return [_mistake(document, detail, shape) for detail in error.errors(include_url=False)]
 
 
-def _mistake(document: Document, detail: ErrorDetails) -> Mistake:
+def _mistake(document: Document, detail: ErrorDetails, shape: type[BaseModel]) -> Mistake:
     loc = detail["loc"]
     of_key = loc[-1] == "[key]"
     path = _path(document, loc)
     kind = detail["type"]
     name = shown(path[-1] if path else "")
     if kind == "extra_forbidden":
-        return document.mistake(path, f"unknown key '{name}'", key=True, nearest=nearest(name, keys_at(path[:-1])))
+        near = nearest(name, keys_at(path[:-1], shape))
+        return document.mistake(path, f"unknown key '{name}'", key=True, nearest=near)
     if kind == "missing":
         return document.mistake(path, f"'{loc[-1]}' is missing", key=True)
     if of_key:
@@ -104,9 +105,9 @@ def _subject(path: KeyPath) -> str:
     return next((str(part) for part in reversed(path) if isinstance(part, str)), "the file")
 
 
-def keys_at(path: KeyPath) -> list[str]:
-    """The keys that may stand in the mapping at a place."""
-    at: Any = File
+def keys_at(path: KeyPath, shape: type[BaseModel] = File) -> list[str]:
+    """The keys that may stand in the mapping at a place of a file of that shape."""
+    at: Any = shape
     for part in path:
         at = _inside(at, part)
     model = _model(at)
