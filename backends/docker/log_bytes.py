@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from app.errors import BadAnswer
 from backends.docker.contract import Client
 from backends.docker.log_frames import Frames, Said
 from backends.docker.log_times import Stamp, said_to_engine
@@ -168,10 +169,13 @@ def _chunks(file: Any) -> Iterator[bytes]:
                 end = data.find(b"\r\n", at)
                 if end < 0:
                     if size - at > 1000:
-                        raise ConnectionError("the engine's answer is not what it says it is")
+                        raise BadAnswer("its log is not cut into chunks as it says")
                     rest = data[at:]
                     break
-                length = int(data[at:end].partition(b";")[0], 16)
+                try:
+                    length = int(data[at:end].partition(b";")[0], 16)
+                except ValueError:
+                    raise BadAnswer("its log is not cut into chunks as it says") from None
                 at = end + 2
                 if length == 0:
                     if whole:

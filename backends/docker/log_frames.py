@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from app.errors import BadAnswer
 from backends.docker.log_times import Stamp, stamp
 
 LONGEST = 64 * 1024
@@ -28,10 +29,6 @@ class Said(NamedTuple):
     at: Stamp | None
     error: bool
     """It came by standard error."""
-
-
-class BadFrame(ValueError):
-    """What came is no multiplexed log."""
 
 
 class Pieces:
@@ -55,11 +52,17 @@ class Pieces:
         return said
 
     def message(self, data: bytes) -> list[Said]:
-        """One message of the engine: where a line is under way, the moment that this piece begins with is left out."""
-        if self._rest:
-            moment, _, body = data.partition(b" ")
-            if stamp(moment) is not None:
-                data = body
+        """One message of the engine: a piece of the line under way where it has the same moment, else another line.
+
+        The end of line that tells pieces apart is left out by some log drivers (``local``) behind the last of them.
+        """
+        if not self._rest:
+            return self.feed(data)
+        moment, _, body = data.partition(b" ")
+        if self._rest.startswith(moment + b" "):
+            return self.feed(body)
+        if stamp(moment) is not None:
+            return [*self.end(), *self.feed(data)]
         return self.feed(data)
 
     def end(self) -> list[Said]:
@@ -82,13 +85,15 @@ class Pieces:
 
 
 def _joined(mark: bytes, body: bytes) -> bytes:
-    """A long line without the moments that its pieces begin with."""
-    pieces = [body[:PIECE]]
-    at = PIECE
-    while body.startswith(mark, at):
-        at += len(mark)
-        pieces.append(body[at : at + PIECE])
-        at += PIECE
+    """A long line without the moments that its pieces begin with.
+
+    A piece may be longer than it was: some log drivers write what the cut left of a character as a replacement.
+    """
+    pieces: list[bytes] = []
+    at = 0
+    while (end := body.find(mark, at + PIECE)) >= 0:
+        pieces.append(body[at:end])
+        at = end + len(mark)
     return b"".join([*pieces, body[at:]])
 
 
@@ -102,7 +107,7 @@ class Frames:
         self._err = Pieces(error=True)
 
     def feed(self, data: bytes) -> list[Said]:
-        """Bytes as they came. Raises BadFrame for what cannot be a multiplexed log."""
+        """Bytes as they came. Raises BadAnswer for what cannot be a multiplexed log."""
         if self._tty:
             return self._out.feed(data)
         data = self._buffer + data if self._buffer else data
@@ -112,7 +117,7 @@ class Frames:
             kind = data[at]
             length = int.from_bytes(data[at + 4 : at + 8], "big")
             if kind > _SYSTEM or data[at + 1 : at + 4] != b"\0\0\0" or length > _LONGEST_FRAME:
-                raise BadFrame(data[at : at + 16].hex(" "))
+                raise BadAnswer(f"its log is not framed as logs are: {data[at : at + 12].hex(' ')}")
             if size - at - 8 < length:
                 break
             body = data[at + 8 : at + 8 + length]
@@ -126,4 +131,4 @@ class Frames:
         return [*self._out.end(), *self._err.end()]
 
 
-__all__ = ["BadFrame", "Frames", "Pieces", "Said"]
+__all__ = ["Frames", "Pieces", "Said"]

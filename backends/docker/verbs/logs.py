@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.backend import Backend
+from app.backend import Context
 from app.verb import Stream
-from backends.docker.engines import engines
 from backends.docker.logs import LogRequest, log_stream
-from backends.kinds.container import Container
+from backends.kinds.container import Container, ContainerVerbs
 
 
-class ContainerLogs(Backend):
-    """Reading of logs, for a backend of containers."""
+class ContainerLogs(ContainerVerbs):
+    """Reading of logs; mixed into a ``Backend``, which brings ``context``."""
+
+    context: Context
 
     async def logs(
         self,
@@ -30,6 +31,8 @@ class ContainerLogs(Backend):
 
         An open screen always follows: there, nobody waits for an end.
         """
+        from backends.docker.engines import engines
+
         return log_stream(
             self.context.shared(engines),
             [LogRequest(target.source, target.container_id, target.id) for target in targets],
