@@ -46,6 +46,8 @@ class NodeEngine:
         self.known: Seen | None = None
         """What its watch saw last."""
         self._hello: Hello | None = None
+        self._path: Path | None = None
+        """By which it was greeted."""
         self._greeting = asyncio.Lock()
         self._calls = asyncio.Semaphore(MOST_CALLS)
         self._idle: list[EngineClient] = []
@@ -75,11 +77,15 @@ class NodeEngine:
             raise Unreachable("the console is closing", where=self.node)
         path = await self.reach.path()
         async with self._greeting:
+            if path != self._path:  # by another way than what is kept of it
+                self.lost()
             if self._hello is None:
-                self._hello = await self._greet(path)
+                self._hello, client = await self._greet(path)
+                self._path = path
+                self._keep(client)
             return self._hello, path
 
-    async def _greet(self, path: Path) -> Hello:
+    async def _greet(self, path: Path) -> tuple[Hello, EngineClient]:
         def work() -> tuple[Hello, EngineClient]:
             from backends.docker.hello import greet
 
@@ -88,7 +94,7 @@ class NodeEngine:
         greeted = self._begun(in_thread(f"docker {self.node}", work))
         try:
             async with asyncio.timeout(_GREETING_S):
-                hello, client = await asyncio.shield(greeted)
+                return await asyncio.shield(greeted)
         except TimeoutError:
             greeted.add_done_callback(_put_away)
             raise TimedOut("the engine did not answer in time", where=self.node) from None
@@ -100,8 +106,6 @@ class NodeEngine:
             if isinstance(found, Missing) and not isinstance(error, QuarterdeckError):  # no such page: no engine
                 found = BadAnswer("it answers, and not as a container engine does", where=self.node)
             raise found from None
-        self._keep(client)
-        return hello
 
     def lost(self) -> None:
         """The connection broke: whatever is kept of it is of no use, and another engine may be there next time."""
@@ -112,7 +116,8 @@ class NodeEngine:
 
     async def _explained(self, error: Exception) -> Exception:
         found = translated(error, self.node)
-        if isinstance(found, Unreachable) and not isinstance(found, TimedOut):
+        refused = hasattr(error, "explanation")  # it answered: the connection is well
+        if isinstance(found, Unreachable) and not isinstance(found, TimedOut) and not refused:
             self.lost()
             return await self.reach.explain(found)
         return found

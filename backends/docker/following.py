@@ -122,6 +122,7 @@ class Following:
         """Follow it; returns never."""
         engine = self._engine
         hello = await engine.hello()
+        self._told.announces = hello.engine.startswith("Podman")
         self._doubt_all()
         reading = self._begun(self._read(hello))
         listing: asyncio.Task[_Listing] | None = None
@@ -237,7 +238,7 @@ class Following:
             told.listed(found.containers, newer)
         elif found.containers is not None:
             asked = found.asked.containers - newer
-            told.listed_some(asked, found.containers, settled=hello.engine.startswith("Docker"))
+            told.listed_some(asked, found.containers, settled=not told.announces)
         told.stale.containers |= newer & ((found.containers or {}).keys() | found.asked.containers)
         if found.images is not None:
             told.images = reused(told.images, found.images)

@@ -141,7 +141,7 @@ class Reach:
             return Unreachable(
                 error.what,
                 where=error.where,
-                todo=error.todo or f"is the engine running there? ({clean(self.place.path)})",
+                todo=error.todo or f"start the engine there, which is to listen at {clean(self.place.path)}",
             )
         return error
 

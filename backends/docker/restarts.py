@@ -3,6 +3,7 @@
 No event says "restarted by policy": a container dies and starts again, without a stop or a signal from a client. Nor
 does an event say who started it, so the wait tells: an engine waits 100 ms before the first restart and twice as long
 before each further one, a minute at most, and begins anew after a run of ten seconds (Docker, ``restartmanager``).
+Podman says ``restart`` before it starts a container again, and says nothing of stops.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Course:
     """What the engine is expected to wait before it starts it again; ``None`` while no whole run was seen."""
     asked: bool = False
     """A client stopped or killed it."""
+    announced: bool | None = None
+    """Whether ``restart`` was said since its end; ``None`` of an engine that does not say it before a start."""
     restarts: deque[float] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
 
     def kill(self, signal: str) -> None:
@@ -48,6 +51,8 @@ class Course:
     def die(self, at: float) -> None:
         """Its process ended."""
         self.died_at = at
+        if self.announced is not None:
+            self.announced = False
         if self.started_at is None:
             self.wait_s = None
         elif at - self.started_at >= _GOOD_RUN_S:
@@ -65,7 +70,7 @@ class Course:
         unasked = False
         if self.died_at is not None:
             expected = _LONGEST_WAIT_S if self.wait_s is None else self.wait_s
-            unasked = not self.asked and at - self.died_at <= expected + _SLACK_S
+            unasked = not self.asked and at - self.died_at <= expected + _SLACK_S and self.announced is not False
             if unasked:
                 self.restarts.append(at)
             else:
@@ -74,12 +79,12 @@ class Course:
         return unasked
 
     def restart(self, at: float) -> bool:
-        """A client restarted it; says whether the start before it was counted and is not any more.
-
-        Docker tells so after the start; Podman says this of every restart, before it.
-        """
-        running = self.died_at is None
-        if running and self.restarts and self.restarts[-1] == self.started_at and at - self.restarts[-1] < 1.0:
+        """It was restarted, before or after the start; says whether that start was counted and is not any more."""
+        if self.announced is not None:
+            self.announced = True
+            return False
+        # Docker says so after the start, and only when a client asked for it.
+        if self.restarts and self.restarts[-1] == self.started_at and at - self.restarts[-1] < 1.0:
             self.restarts.pop()
             return True
         return False

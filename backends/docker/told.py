@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -14,6 +15,8 @@ from backends.docker.summary import ContainerSummary, ImageSummary, NetworkSumma
 S = TypeVar("S", ImageSummary, VolumeSummary, NetworkSummary)
 
 _IMAGES = {"pull", "tag", "untag", "delete", "remove", "import", "load", "build", "prune"}
+_OURS = re.compile(r"Up|Exited( \(-?\d+\))?")
+"""A status in words of ours, put together from an event; the engine always says how long, too."""
 _COURSE = {"create", "start", "die", "died", "kill", "stop", "restart"}
 _MADE_OR_GONE = {"create", "destroy", "remove", "prune", "update"}
 
@@ -50,6 +53,8 @@ class Told:
         """images, volumes or networks -> why its list could not be read."""
         self.courses: dict[str, Course] = {}
         self.stale = Stale()
+        self.announces = False
+        """The engine says ``restart`` before it starts a container again by itself, as Podman does."""
         self.last_at = 0.0
         """Of the newest event, by the engine's clock."""
 
@@ -80,7 +85,7 @@ class Told:
         if old is None:
             return one
         younger = one.uptime_s is not None and old.uptime_s is not None and one.uptime_s < old.uptime_s
-        if younger or one != replace(old, status=one.status, uptime_s=one.uptime_s):
+        if younger or _OURS.fullmatch(old.status) or one != replace(old, status=one.status, uptime_s=one.uptime_s):
             return one
         return old
 
@@ -133,7 +138,9 @@ class Told:
 
     def _course(self, event: Event) -> bool:
         """Follow its starts and ends; says whether the count of its restarts is another now."""
-        course = self.courses.setdefault(event.id, Course())
+        course = self.courses.get(event.id)
+        if course is None:
+            course = self.courses[event.id] = Course(announced=False if self.announces else None)
         match event.action:
             case "create":
                 course.create()

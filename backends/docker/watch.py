@@ -89,6 +89,8 @@ class EngineWatch:
         failures = 0
         while True:
             self._nudge.clear()
+            if self._followed is not None:
+                await self._followed.reach.again()
             pause = ABSENT_WAIT_S
             try:
                 engine = self._engine()
