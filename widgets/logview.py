@@ -1,110 +1,39 @@
-"""Lines that keep coming: followed, filtered, wrapped, saved; memory is bounded and keys answer while it floods."""
+"""Lines that keep coming: followed, filtered, searched, wrapped, saved; keys answer while it floods."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
-from typing import overload
 
-from textual.strip import Strip
+from textual import on
+from textual.widgets import Input
 
 from app.column import Token, clean
-from app.errors import QuarterdeckError
+from app.errors import ConfigurationError, QuarterdeckError
 from app.fleet import Ref, Resource
+from app.pattern import LONGEST, compiled
+from app.verb import Line as SentLine
 from app.verb import Stream, Verb
 from widgets.filtered import Filtered
-from widgets.page import Line, Page, said, wrapped
+from widgets.log_buffer import KEEP, LogBuffer, tame
+from widgets.log_colour import Drawing, origin_width
+from widgets.log_file import save
+from widgets.log_page import LogLines, LogPage
+from widgets.page import Line, Page, plain
 from widgets.pane import KeyHint
 from widgets.place import heading
 
-KEEP = 10_000
-"""Lines kept; older ones are dropped and counted."""
-LONGEST = 4096
-"""Characters kept of one line."""
 PAINT_EVERY = 0.25
-_AT_ONCE = 200
-"""Lines taken before keys get their turn."""
-
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-_LOUD = re.compile(r"\b(?:error|errors|fail|failed|failure|fatal|panic|critical|crit|emerg|alert)\b", re.IGNORECASE)
-
-
-def tame(line: str) -> str:
-    """A line from outside, bounded and without escape sequences."""
-    cut = line[:LONGEST] + ("…" if len(line) > LONGEST else "")
-    return clean(_ESCAPES.sub("", cut)) if "\x1b" in cut else clean(cut)
-
-
-class LogLines(Sequence[Line]):
-    """Kept texts that become drawn lines only where they are looked at."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    @overload
-    def __getitem__(self, index: int) -> Line: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Line]: ...
-    def __getitem__(self, index: int | slice) -> Line | Sequence[Line]:
-        if isinstance(index, slice):
-            return [_drawn(text) for text in self.texts[index]]
-        return _drawn(self.texts[index])
-
-
-def _drawn(text: str) -> Line:
-    return said(f" {text}", Token.WARN if _LOUD.search(text) else Token.TEXT)
-
-
-class LogPage(Page):
-    """A page that can stay at the end, and can wrap."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.follow = True
-        self.wrap = False
-
-    def move(self, lines: int) -> None:
-        """Moving up ends following; reaching the end begins it again."""
-        if self.follow:
-            self.top = max(0, len(self.lines) - self.room)
-            self.follow = False
-        super().move(lines)
-        self.follow = self.top + self.room >= len(self.lines)
-        self.redraw()
-
-    def draw(self, width: int, height: int) -> list[Strip]:
-        """The end while following, else where it was left."""
-        if self.follow:
-            self.top = max(0, len(self.lines) - height)
-        if not self.wrap or not self.lines:
-            return super().draw(width, height)
-        return self._draw_wrapped(width, height)
-
-    def _draw_wrapped(self, width: int, height: int) -> list[Strip]:
-        rows: list[Line] = []
-        if self.follow:
-            for number in range(len(self.lines) - 1, -1, -1):
-                rows = [*wrapped(self.lines[number], width - 2), *rows]
-                if len(rows) >= height:
-                    break
-            rows = rows[-height:]
-        else:
-            for number in range(self.top, len(self.lines)):
-                rows += wrapped(self.lines[number], width - 2)
-                if len(rows) >= height:
-                    break
-        left, self.left = self.left, 0
-        drawn = [self._line(row, place, width, " ") for place, row in enumerate(rows[:height])]
-        self.left = left
-        return drawn
+_SLICE_S = 0.002
+"""Seconds of work on lines before others get their turn."""
+_REST_S = 0.06
+"""Seconds that lines wait after a key, so that what it does is not held up by them."""
+_TOO_SLOW_S = 0.4
+"""A filter that takes longer for one line is taken away."""
 
 
 class LogPlace(Filtered):
@@ -115,13 +44,19 @@ class LogPlace(Filtered):
         self.verb = verb
         self.ref = ref
         self.name_of = f"{verb.id} {ref}"
+        self.buffer = LogBuffer()
         self._stream = stream
-        self._kept: list[str] = []
-        self._dropped = 0
-        self._shown = LogLines()
+        self._shown = LogLines(self.buffer)
+        self._timestamps = stream.timestamps
         self._pump: asyncio.Task[None] | None = None
+        self._refilter: asyncio.Task[None] | None = None
         self._state = "reading"
         self._dirty = False
+        self._calm_until = 0.0
+        self._search = ""
+        self._pattern: re.Pattern[str] | None = None
+        self._searching = False
+        self._match = -1
 
     def make_page(self) -> Page:
         """A page that follows."""
@@ -133,10 +68,14 @@ class LogPlace(Filtered):
         assert isinstance(self.page, LogPage)
         return self.page
 
+    # what it says of itself
+
     def title(self) -> tuple[Line, Line]:
         """Whose lines, how many, and whether the end is followed."""
         about = self._stream.title or (self.ref.id if self.ref is not None else "")
         left = (*heading(self.verb.name, about), (f"   {self._count()}", Token.MUTED), *self.filter_words())
+        if self._search:
+            left = (*left, (f"   #{clean(self._search)[:40]}", Token.MARK))
         state = self._state
         token = Token.MUTED
         if state == "reading":
@@ -144,15 +83,21 @@ class LogPlace(Filtered):
         return left, ((state, token),)
 
     def _count(self) -> str:
-        count = f"{len(self._kept)} lines" if self.filter.empty else f"{len(self._shown)} of {len(self._kept)} lines"
-        return f"{count}, {self._dropped} older dropped" if self._dropped else count
+        buffer = self.buffer
+        kept = len(buffer)
+        count = f"{kept} lines" if self.filter.empty else f"{len(buffer.shown)} of {kept} lines"
+        return f"{count}, {buffer.dropped} older dropped" if buffer.dropped else count
 
     def hints(self) -> Sequence[KeyHint]:
         """What can be done with lines."""
         page = self.log_page
+        found = (KeyHint("n", "next"), KeyHint("N", "previous")) if self._search else ()
         return (
             KeyHint("f", "hold" if page.follow else "follow"),
             self.key("filter"),
+            KeyHint("#", "search"),
+            *found,
+            KeyHint("t", "no time" if self._timestamps else "time"),
             self.key("wide", "cut lines" if page.wrap else "wrap"),
             KeyHint("s", "save"),
             self.key("copy"),
@@ -164,24 +109,38 @@ class LogPlace(Filtered):
         row = self.bridge.deck.feed.fleet.find(self.ref) if self.ref is not None else None
         return (row,) if row is not None else ()
 
+    def words(self) -> str:
+        """The lines on the screen."""
+        page = self.log_page
+        return "\n".join(plain(line)[1:].rstrip() for line in self._shown[page.top : page.top + page.room])
+
+    # lines
+
     def ready(self) -> None:
         """Begin to read."""
         self.page.empty = ("No lines yet.", "they appear as they come")
-        self.page.set_lines(self._shown)
+        self._redraw()
         self._pump = asyncio.create_task(self._read(self._stream.lines), name=f"stream {self.name_of}")
         self.set_interval(PAINT_EVERY, self._paint)
 
-    async def _read(self, lines: AsyncIterator[str]) -> None:
-        count = 0
+    async def _read(self, lines: AsyncIterator[str | SentLine]) -> None:
+        until = time.monotonic() + _SLICE_S
         try:
             async for line in lines:
-                self._add(line)
-                count += 1
-                if count % _AT_ONCE == 0:
-                    await asyncio.sleep(0)
+                began = time.monotonic()
+                if began > until:
+                    await self._give_way()
+                    began = time.monotonic()
+                    until = began + _SLICE_S
+                gone = self.buffer.add(line)
+                if gone:
+                    self._went(gone)
+                self._dirty = True
+                if not self.filter.empty and time.monotonic() - began > _TOO_SLOW_S:
+                    self._give_up_filter()
             self._state = "ended"
         except QuarterdeckError as error:
-            self._state = f"ended: {error}"
+            self._state = f"ended: {clean(str(error))}"
         finally:
             close = getattr(lines, "aclose", None)
             if close is not None:
@@ -190,45 +149,110 @@ class LogPlace(Filtered):
                         await close()
             self._dirty = True
 
-    def _add(self, line: str) -> None:
-        text = tame(line)
-        self._kept.append(text)
-        if self.filter.empty or self.filter.matches(text):
-            self._shown.texts.append(text)
-        if len(self._kept) > KEEP + KEEP // 10:
-            self._drop()
-        self._dirty = True
+    async def _give_way(self) -> None:
+        """Let keys and the screen have their turn; longer after a key, or while the filter is applied anew."""
+        await asyncio.sleep(0)
+        while (left := self._calm_until - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+        while self._refilter is not None:
+            await asyncio.wait((self._refilter,))
 
-    def _drop(self) -> None:
-        """Let go of the oldest lines, in one go for many."""
-        gone = len(self._kept) - KEEP
-        leaving = self._kept[:gone]
-        passing = gone if self.filter.empty else sum(1 for text in leaving if self.filter.matches(text))
-        del self._kept[:gone]
-        del self._shown.texts[:passing]
-        self.log_page.top = max(0, self.log_page.top - passing)
-        self._dropped += gone
+    def _went(self, lines: int) -> None:
+        if not self.log_page.follow:
+            self.log_page.top = max(0, self.log_page.top - lines)
 
     def _paint(self) -> None:
-        if not self._dirty:
-            return
-        self._dirty = False
-        self.page.set_lines(self._shown)
-        self.retitle()
+        if self._dirty and self._refilter is None:
+            self._dirty = False
+            self._redraw()
+            self.retitle()
 
-    def filtered(self) -> None:
-        """Show the lines that pass."""
-        passes = self.filter.matches
-        self._shown.texts = list(self._kept) if self.filter.empty else [t for t in self._kept if passes(t)]
-        self.page.empty = (
-            ("No lines yet.", "they appear as they come")
-            if self.filter.empty
-            else ("No line passes the filter.", "esc takes it away")
+    def _redraw(self) -> None:
+        """Show the lines as they are wanted now."""
+        pattern = self._pattern
+        self._shown.how = Drawing(
+            timestamps=self._timestamps,
+            origin_width=origin_width(self.buffer.origins),
+            found=None if pattern is None else lambda text: _places(pattern, text),
+            chosen=self._match,
         )
         self.page.set_lines(self._shown)
 
+    # filter
+
+    def filtered(self) -> None:
+        """Show the lines that pass; the kept ones are looked through between keys."""
+        if self._refilter is not None:
+            self._refilter.cancel()
+        self._refilter = asyncio.create_task(self._apply(), name=f"filter {self.name_of}")
+
+    async def _apply(self) -> None:
+        wanted = self.filter
+        try:
+            began = last = time.monotonic()
+            for _ in self.buffer.refilter(None if wanted.empty else wanted.matches):
+                now = time.monotonic()
+                if now - last > _TOO_SLOW_S:
+                    self._give_up_filter()
+                    return
+                if now - began > 2 * _SLICE_S:
+                    await asyncio.sleep(0)
+                    now = began = time.monotonic()
+                last = now
+            self.page.empty = (
+                ("No lines yet.", "they appear as they come")
+                if wanted.empty
+                else ("No line passes the filter.", "esc takes it away")
+            )
+            self._redraw()
+            self.retitle()
+        finally:
+            if self._refilter is asyncio.current_task():
+                self._refilter = None
+
+    def _give_up_filter(self) -> None:
+        typed = self.filter.typed
+        self.call_later(self.set_filter, "")
+        self.call_later(self.bridge.tell, f"/{clean(typed)[:60]} takes too long on these lines", bad=True)
+
+    # search
+
+    def find(self, step: int) -> None:
+        """Go to the next line that the search finds, before where it stands for a negative step."""
+        pattern = self._pattern
+        shown = self.buffer.shown
+        if pattern is None or not len(shown):
+            return
+        page = self.log_page
+        numbers = [kept.number for kept in shown]
+        here = numbers.index(self._match) if self._match in numbers else None
+        if here is None:
+            here = len(shown) if page.follow else page.top + (-1 if step > 0 else page.room)
+        places: Iterable[int] = range(here + 1, len(shown)) if step > 0 else range(min(here, len(shown)) - 1, -1, -1)
+        place = self.buffer.find(lambda text: pattern.search(text) is not None, places)
+        if place is None:
+            self.bridge.tell(f"nothing more {'after' if step > 0 else 'before'} this one is like {clean(self._search)}")
+            return
+        self._match = numbers[place]
+        self._redraw()
+        page.show(place)
+        self.retitle()
+
+    def _set_search(self, typed: str) -> None:
+        self._match = -1
+        try:
+            self._pattern = compiled(typed, where="#") if typed else None
+            self._search, self.complaint = typed, ""
+        except ConfigurationError as error:
+            self.complaint = error.what
+        self._redraw()
+        self.retitle()
+
+    # keys
+
     def press(self, ident: str) -> bool:
         """``ctrl-w`` wraps; moving changes whether the end is followed."""
+        self._calm()
         if ident == "console.wide":
             self.log_page.wrap = not self.log_page.wrap
             self.page.redraw()
@@ -239,43 +263,89 @@ class LogPlace(Filtered):
         return done
 
     def own_key(self, key: str) -> bool:
-        """``f`` follows or holds, ``s`` saves."""
+        """``f`` follows or holds, ``t`` shows moments, ``#`` searches, ``n`` and ``N`` go on, ``s`` saves."""
         if key == "f":
-            self.log_page.follow = not self.log_page.follow
-            self.page.redraw()
-            self.retitle()
+            page = self.log_page
+            page.follow = not page.follow
+            page.redraw()
+        elif key == "t":
+            self._timestamps = not self._timestamps
+            self._redraw()
+        elif key == "#":
+            self._begin_search()
+        elif key in ("n", "N") and self._search:
+            self.find(1 if key == "n" else -1)
         elif key == "s":
-            self.bridge.tell(*self._save())
+            self._save()
         else:
             return False
+        self._calm()
+        self.retitle()
         return True
 
-    def _save(self) -> tuple[str]:
-        """Write what is shown to a new file of the operator's, readable by nobody else."""
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{self.verb.noun}-{self.verb.name}-{self.ref.id if self.ref else ''}")
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        error: OSError | None = None
-        for folder in (Path.cwd(), Path.home()):
-            path = folder / f"{name.strip('-')}-{stamp}.log"
-            try:
-                fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-                with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as file:
-                    file.write("\n".join(self._shown.texts) + "\n")
-            except OSError as problem:
-                error = problem
-                continue
-            return (f"{len(self._shown)} lines saved to {path}",)
-        return (f"not saved: {error}",)
+    def back(self) -> bool:
+        """``esc`` takes the search away first, then the filter."""
+        if self._search:
+            self._set_search("")
+            return True
+        return super().back()
+
+    def _calm(self) -> None:
+        self._calm_until = time.monotonic() + _REST_S
+
+    def _begin_search(self) -> None:
+        self._searching = True
+        super().press("console.filter")
+        self._filter_line.value = self._search
+        self._filter_line.cursor_position = len(self._search)
+        self._filter_line.placeholder = "regex to search for"
+
+    @on(Input.Changed)
+    def _letter(self, event: Input.Changed) -> None:
+        self._calm()
+        if self._searching:
+            event.stop()
+            event.prevent_default()
+            if self.has_class("-filtering"):
+                self._set_search(event.value)
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        if not self._searching:
+            return
+        event.stop()
+        event.prevent_default()
+        self._searching = False
+        self._set_search(event.value)
+        self.complaint = ""
+        self.remove_class("-filtering")
+        self.focus_body()
+        self.find(-1)
+
+    def _save(self) -> None:
+        name = f"{self.verb.noun}-{self.verb.name}-{self.ref.id if self.ref else ''}"
+        try:
+            path = save(
+                name,
+                self.buffer.shown,
+                timestamps=self._timestamps,
+                origins=len(self.buffer.origins) > 1,
+                folders=(Path.cwd(), Path.home()),
+            )
+        except OSError as error:
+            self.bridge.tell(f"not saved: {error}", bad=True)
+        else:
+            self.bridge.tell(f"{len(self.buffer.shown)} lines saved to {path}")
 
     def on_unmount(self) -> None:
         """End what sends the lines."""
-        if self._pump is not None:
-            self._pump.cancel()
+        for task in (self._pump, self._refilter):
+            if task is not None:
+                task.cancel()
 
-    def words(self) -> str:
-        """The lines on the screen."""
-        page = self.log_page
-        return "\n".join(self._shown.texts[page.top : page.top + page.room])
+
+def _places(pattern: re.Pattern[str], text: str) -> Iterable[tuple[int, int]]:
+    return (found.span() for found in pattern.finditer(text[:LONGEST]))
 
 
 __all__ = ["KEEP", "LogPlace", "tame"]
