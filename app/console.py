@@ -15,11 +15,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from app.backend import Refuse
+from app.column import clean
 from app.deck import Answer, Deck, Order, Question
 from app.errors import Unsupported, WitnessError
-from app.fleet import Resource
+from app.fleet import Ref, Resource
 from app.job import Job, Outcome
-from app.verb import Shape, Verb
+from app.verb import Scope, Shape, Verb
 from app.witness import Draft, Phase, new_trace
 from widgets.confirm import Confirm
 from widgets.form import Form, needs_form
@@ -30,6 +31,7 @@ from widgets.secret import SecretQueue
 from widgets.sheet import Sheet
 from widgets.steering import Steering
 from widgets.terminal_app import TerminalApp
+from widgets.turn import NextTurn
 from widgets.viewing import ViewPlace
 
 T = TypeVar("T")
@@ -47,6 +49,8 @@ class Console(Steering):
         self._secrets = SecretQueue(self._ask_sheet)
         self._asking = asyncio.Lock()
         self._handing_over = asyncio.Lock()
+        self._turn = ""
+        """Whose terminal comes next, where it is one of several."""
         self._unanswered: set[asyncio.Future[Any]] = set()
         self._orders: dict[str, asyncio.Task[Any]] = {}
         self.left_jobs: tuple[Job, ...] = ()
@@ -72,14 +76,26 @@ class Console(Steering):
         elif not any(verb in self.deck.offered(target) for target in targets):
             self.tell(f"'{verb.name}' is not offered for {targets[0].name}", bad=True)
             return
+        arguments = self._at_the_row(verb, arguments or {})
         targets = tuple(targets)
         verdict = self.deck.permitted(verb, targets)
         if isinstance(verdict, Refuse):
             self.tell(f"{verb.name}: {verdict.reason}", bad=True)
         elif form or needs_form(verb, arguments):
-            self.do(self._fill_in(verb, targets, arguments or {}, hidden))
+            self.do(self._fill_in(verb, targets, arguments, hidden))
         else:
-            self._go_on(verb, targets, arguments or {}, hidden)
+            self._go_on(verb, targets, arguments, hidden)
+
+    def _at_the_row(self, verb: Verb, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A verb of the kind that names a node is meant for the one of the row at hand, unless told."""
+        param = verb.place
+        ref = getattr(self.place, "cursor_ref", None) or getattr(self.place, "ref", None)
+        row = self.deck.feed.fleet.find(ref) if isinstance(ref, Ref) else None
+        if param is None or param.name in given or row is None:
+            return given
+        node = row.id if row.NOUN == "node" else row.source
+        known = node in self.deck.inventory.nodes or self.deck.feed.fleet.find(Ref("node", node)) is not None
+        return {**given, param.name: node} if known else given
 
     async def _fill_in(self, verb: Verb, targets: tuple[Resource, ...], given: Mapping[str, Any], hidden: int) -> None:
         arguments = await self._ask_sheet(Form(verb, targets, given))
@@ -90,10 +106,20 @@ class Console(Steering):
         if verb.view:
             follow = {p.name: True for p in verb.params if p.name == "follow" and p.type is bool}
             asked = {**follow, **arguments}
-            ref = targets[0].ref if targets else None
-            self.visit(lambda: ViewPlace(verb, ref, asked))
+            refs = self._read_of(verb, targets)
+            self.visit(lambda: ViewPlace(verb, refs, asked))
         else:
             self.act(verb, targets, arguments, hidden=hidden)
+
+    def _read_of(self, verb: Verb, targets: tuple[Resource, ...]) -> tuple[Ref, ...]:
+        """Whom a view reads: all targets where it can read several as one, else the row under the cursor."""
+        refs = tuple(target.ref for target in targets)
+        if verb.scope is Scope.GROUP or len(refs) < 2:
+            return refs
+        here = getattr(self.place, "cursor_ref", None)
+        one = here if here in refs else refs[0]
+        self.tell(f"{verb.name} shows {one.id} alone: it reads one at a time, and {len(refs)} are marked")
+        return (one,)
 
     def act(self, verb: Verb, targets: Sequence[Resource], arguments: Mapping[str, Any], *, hidden: int = 0) -> None:
         """Perform a verb beside the screen."""
@@ -160,6 +186,14 @@ class Console(Steering):
                 with contextlib.suppress(Exception):
                     sheet.dismiss(None)
 
+    async def turn(self, verb: str, who: Ref, number: int, total: int) -> bool:
+        """Before the second and further ones ask whether to go on; the first is what the key was pressed for."""
+        self._turn = f"{number} of {total}: {verb} {clean(who.id)}"
+        if number == 1:
+            return True
+        async with self._asking:
+            return await self._ask_sheet(NextTurn(verb, who.id, number, total)) or False
+
     async def terminal(self, argv: Sequence[str], env: Mapping[str, str] | None) -> int:
         """Let a child have the terminal; the screen comes back as it was."""
         if self.screen_driver is None:
@@ -169,6 +203,11 @@ class Console(Steering):
             with self.batch_update(), self.suspend():
                 # A handler, not SIG_IGN: the child gets ctrl-c as it always does, and this process lives on.
                 signal.signal(signal.SIGINT, _ignored)
+                turn, self._turn = self._turn, ""
+                if turn and sys.__stdout__ is not None:
+                    with contextlib.suppress(OSError, ValueError):
+                        sys.__stdout__.write(f"── {turn} ──\r\n")
+                        sys.__stdout__.flush()
                 try:
                     child = await asyncio.create_subprocess_exec(*argv, env={**os.environ, **(env or {})})
                     code = await child.wait()

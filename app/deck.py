@@ -26,7 +26,7 @@ from app.inventory.model import Inventory
 from app.job import Ended, Job, Lanes, Outcome, Spoken
 from app.kind import AnyKind
 from app.ledger import Ledger
-from app.order import Answer, Front, NoFront, Order, Question, outcome_of
+from app.order import Answer, Front, NoFront, Order, Question, TakesTurns, outcome_of
 from app.plan import Plan
 from app.planning import Planner, places_of
 from app.verb import Catalog, Verb, View
@@ -103,7 +103,7 @@ class Deck:
     async def look(
         self, verb: Verb, target: Resource | Sequence[Resource] | None, arguments: Mapping[str, Any]
     ) -> View:
-        """Read a view of one target, of several where its scope is GROUP (all of one backend), or of the kind."""
+        """Read a view of one target, of several where its scope is GROUP, or of the kind."""
         return await self._planner.look(verb, target, arguments)
 
     def groups(self, targets: Sequence[Resource]) -> list[tuple[Resource, ...]]:
@@ -247,6 +247,7 @@ class Deck:
             lanes=self._lanes,
             handle=self._ledger.handle,
             terminal=lambda argv, env: self.front.terminal(argv, env),
+            turn=self._turn,
             secret=lambda what, prompt: self.front.secret(what, prompt),
             carried=order.verb.carried,
         )
@@ -280,6 +281,9 @@ class Deck:
             job.cancel()
             await asyncio.shield(following)
             raise
+
+    async def _turn(self, verb: str, who: Ref, number: int, total: int) -> bool:
+        return await self.front.turn(verb, who, number, total) if isinstance(self.front, TakesTurns) else True
 
     async def _follow(
         self, order: Order, job: Job, targets: Sequence[Resource], held: Sequence[Reservation]

@@ -99,6 +99,8 @@ class Running:
 Handle = Callable[["Job", Step, str], Awaitable[None]]
 Terminal = Callable[[Sequence[str], Mapping[str, str] | None], Awaitable[int]]
 Secret = Callable[[str, str], Awaitable[str | None]]
+Turn = Callable[[str, Ref, int, int], Awaitable[bool]]
+"""(verb, whose step, its number, of how many) -> whether to hand the terminal over; else nothing more is begun."""
 Spoken = Callable[["Job", Step, str, str], None]
 """(job, step, stream, text): output as it comes, for whoever streams it; stream ``log`` is the step's own words."""
 
@@ -131,6 +133,7 @@ class Job:
         lanes: Lanes | None = None,
         handle: Handle | None = None,
         terminal: Terminal | None = None,
+        turn: Turn | None = None,
         secret: Secret | None = None,
         carried: bool = False,
     ) -> None:
@@ -153,6 +156,11 @@ class Job:
         self._room = asyncio.Semaphore(max(1, parallel))
         self.on_handle = handle
         self.on_terminal = terminal
+        self.on_turn = turn
+        self.one_terminal = asyncio.Lock()
+        """There is one terminal: the steps that want it have it one after another."""
+        self.turns: list[Running] = []
+        """The steps that have had it."""
         self.on_secret = secret
         self._task: asyncio.Task[tuple[Outcome, ...]] | None = None
         self._begun = False
@@ -380,7 +388,22 @@ class StepReport:
         """Give the terminal to a child process."""
         if self._job.on_terminal is None:
             raise Unsupported("there is no terminal to hand over", todo="run it from a terminal")
-        return await self._job.on_terminal(argv, env)
+        async with self._job.one_terminal:
+            await self._wait_for_turn()
+            return await self._job.on_terminal(argv, env)
+
+    async def _wait_for_turn(self) -> None:
+        """Tell the operator whose turn it is where there are several; where they want no more, end the job."""
+        job, one = self._job, self._running
+        if one in job.turns:
+            return
+        waiting = [two for two in job.running if two.state in (StepState.WAITING, StepState.RUNNING)]
+        total = len(job.turns) + sum(two not in job.turns for two in waiting)
+        number = len(job.turns) + 1
+        if total > 1 and job.on_turn is not None and not await job.on_turn(job.verb, one.step.ref, number, total):
+            job.cancel()
+            raise asyncio.CancelledError
+        job.turns.append(one)
 
     async def secret(self, prompt: str) -> str:
         """Ask the operator for a secret."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from app.errors import Unsupported
 from app.fleet import Ref, Resource
@@ -73,6 +73,15 @@ class Front(Protocol):
 
     async def terminal(self, argv: Sequence[str], env: Mapping[str, str] | None) -> int:
         """Let a child process have the terminal; its exit code."""
+        ...
+
+
+@runtime_checkable
+class TakesTurns(Protocol):
+    """A front that says whose turn it is when several steps of one job want the terminal, one after another."""
+
+    async def turn(self, verb: str, who: Ref, number: int, total: int) -> bool:
+        """Announce the next; ``False`` where the operator wants no more of them."""
         ...
 
 

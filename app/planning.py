@@ -14,9 +14,10 @@ from app.feed import Feed
 from app.fleet import Ref, Resource
 from app.inventory.model import Inventory
 from app.job import Ended, Outcome
+from app.merging import as_one
 from app.order import Order, outcome_of
 from app.plan import Plan, Step
-from app.verb import PLACES, Catalog, Scope, Shape, Verb, View, offers
+from app.verb import PLACES, Catalog, Scope, Shape, Stream, Verb, View, offers
 
 log = logging.getLogger(__name__)
 
@@ -71,16 +72,28 @@ class Planner:
     async def look(
         self, verb: Verb, target: Resource | Sequence[Resource] | None, arguments: Mapping[str, Any]
     ) -> View:
-        """Read a view of one target, of several of one backend where its scope is GROUP, or of the kind."""
-        group = (target,) if isinstance(target, Resource) else tuple(target or ())
-        if verb.takes_target and not group:
+        """Read a view of one target, of several where its scope is GROUP, or of the kind.
+
+        Streams of several backends are read as one, in the order in which their lines come.
+        """
+        found = (target,) if isinstance(target, Resource) else tuple(target or ())
+        if verb.takes_target and not found:
             raise Missing("nobody tells of it any more", where=verb.title)
-        backend = self._backend_for(verb, group[0] if group else None, arguments)
-        if verb.scope is Scope.GROUP and len(self.groups(group)) > 1:
-            raise Unsupported(f"'{verb.title}' cannot read what different backends tell of as one", where=group[0].id)
-        subject = group if verb.scope is Scope.GROUP else group[0] if group else None
-        seen: View = await bind(getattr(backend, verb.method), verb, subject, arguments)
-        return seen
+        groups = self.groups(found) if verb.scope is Scope.GROUP else [found]
+
+        async def one(group: tuple[Resource, ...]) -> View:
+            backend = self._backend_for(verb, group[0] if group else None, arguments)
+            subject = group if verb.scope is Scope.GROUP else group[0] if group else None
+            seen: View = await bind(getattr(backend, verb.method), verb, subject, arguments)
+            return seen
+
+        if len(groups) == 1:
+            return await one(groups[0])
+        seen = await asyncio.gather(*(one(group) for group in groups))
+        streams = [(group[0].id, view) for group, view in zip(groups, seen, strict=True) if isinstance(view, Stream)]
+        if len(streams) < len(seen):
+            raise Unsupported(f"'{verb.title}' cannot read what different backends tell of as one", where=found[0].id)
+        return Stream(as_one(streams), title=", ".join(stream.title for _, stream in streams if stream.title))
 
     def groups(self, targets: Sequence[Resource]) -> list[tuple[Resource, ...]]:
         """Targets by the backend that tells of them, in their order."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 from app.column import Section, Token, duration_text, state
 from app.fleet import Fleet, Ref, Resource
 from app.kind import Kind
+from app.verb import View
+from widgets.details import Details
 from widgets.key_hints import verb_hints
 from widgets.page import Line
 from widgets.pane import KeyHint
@@ -27,6 +29,8 @@ class DescribePlace(Place):
         self.noun = ref.kind
         self.name_of = f"describe {ref}"
         self._row: Resource | None = None
+        self._details = Details(self._ask, self._drawn_anew, name=str(ref))
+        self._ended_jobs = 0
 
     @property
     def kind(self) -> Kind[Any]:
@@ -60,18 +64,54 @@ class DescribePlace(Place):
         return (row,) if row is not None else ()
 
     def ready(self) -> None:
-        """Show it at the width there is."""
+        """Show it at the width there is, and ask for the rest."""
         self.page.make_lines = self._lines
+        self._ended_jobs = self._count_ended()
+        self._row = self.bridge.deck.feed.fleet.find(self.ref)
+        self._details.begin()
         self.take(self.bridge.deck.feed.fleet)
+
+    def _ask(self) -> Awaitable[View] | None:
+        """Ask for what the row does not hold; ``None`` where its kind or its backend has no more."""
+        deck, row, name = self.bridge.deck, self.bridge.deck.feed.fleet.find(self.ref), self.kind.details
+        verb = deck.catalog.find(self.ref.kind, name) if name else None
+        if row is None or verb is None or verb not in deck.offered(row):
+            return None
+        return deck.look(verb, row, {})
+
+    def _drawn_anew(self) -> None:
+        if self.is_attached:
+            self.page.rearrange()
+
+    def _count_ended(self) -> int:
+        return sum(job.ended for job in self.bridge.deck.jobs.values())
+
+    def press(self, ident: str) -> bool:
+        """``ctrl-r`` asks for the rest again, and for everything else as everywhere."""
+        if ident == "console.look-again-now":
+            self._details.begin()
+            self._drawn_anew()
+            return False
+        return super().press(ident)
+
+    def on_unmount(self) -> None:
+        """Nobody waits for the rest any more."""
+        self._details.end()
 
     def take(self, fleet: Fleet) -> None:
         """Show it as it is now; only lines that differ are painted."""
         self._row = fleet.find(self.ref) or self._row
+        self._details.hear(self._row)
         self.page.rearrange()
         self.retitle()
 
     def tick(self) -> None:
-        """Ages grow."""
+        """Ages grow; what was done or has changed is a reason to ask for the rest again."""
+        ended = self._count_ended()
+        if ended != self._ended_jobs:
+            self._ended_jobs = ended
+            self._details.want()
+        self._details.tick()
         self.retitle()
 
     def _lines(self, width: int) -> list[Line]:
@@ -84,7 +124,12 @@ class DescribePlace(Place):
         def series(figure: str, count: int) -> Sequence[float | None]:
             return self.bridge.deck.history.series(self.ref, figure, count, GRAPH_STEP)
 
-        return arranged(sections, width - 1, series)
+        lines = arranged(sections, width - 1, series)
+        # The rest stands below, so that nothing moves when it comes.
+        rest = arranged(self._details.sections, width - 1, series) if self._details.sections else []
+        for block in (self._details.lines(width), rest):
+            lines += [(), *block] if block else []
+        return lines
 
 
 def _columns_section(kind: Kind[Any], row: Resource) -> Section:

@@ -4,39 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from app.column import Token
+from app.column import Token, clean
+from app.deck import Deck
 from app.errors import QuarterdeckError
 from app.fleet import Ref
-from app.verb import Rows, Stream, Verb, View
+from app.verb import Rows, Sections, Stream, Verb, View
 from widgets.logview import LogPlace
 from widgets.page import Line
 from widgets.pane import KeyHint
 from widgets.place import Place, heading
 from widgets.rowsview import RowsPlace
+from widgets.sectionsview import SectionsPlace
 from widgets.textview import TextPlace
 
 log = logging.getLogger(__name__)
 
 
 class ViewPlace(Place):
-    """Reads one view of one target; what goes wrong is told here, and the operator can leave at any time."""
+    """Reads one view of one target, or of several; what goes wrong is told here, and it can be left at any time."""
 
-    def __init__(self, verb: Verb, ref: Ref | None, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, verb: Verb, refs: Sequence[Ref], arguments: Mapping[str, Any]) -> None:
         super().__init__()
         self.verb = verb
-        self.ref = ref
+        self.refs = tuple(refs)
+        self.ref = refs[0] if len(refs) == 1 else None
+        """The one target; ``None`` for several, and for a view of the kind."""
         self.arguments = arguments
-        self.name_of = f"{verb.id} {ref}"
+        self.name_of = f"{verb.id} {', '.join(str(ref) for ref in refs)}"
         self._reading: asyncio.Task[None] | None = None
         self._failed = False
 
     def title(self) -> tuple[Line, Line]:
         """What is being read."""
         state = ("failed", Token.CRIT) if self._failed else ("reading …", Token.MUTED)
-        return heading(self.verb.name, self.ref.id if self.ref is not None else ""), (state,)
+        return heading(self.verb.name, self._about), (state,)
+
+    @property
+    def _about(self) -> str:
+        """Whom it is about, in few words."""
+        if len(self.refs) > 1:
+            return f"{len(self.refs)} {self.bridge.deck.kinds[self.verb.noun].plural}"
+        return self.ref.id if self.ref is not None else ""
 
     def hints(self) -> Sequence[KeyHint]:
         """Leave, or try again."""
@@ -64,10 +76,8 @@ class ViewPlace(Place):
         return super().press(ident)
 
     async def look(self) -> View:
-        """Read it. Raises what the backend raises, and Missing for a target that is gone."""
-        deck = self.bridge.deck
-        target = deck.feed.fleet.find(self.ref) if self.ref is not None else None
-        return await deck.look(self.verb, target, self.arguments)
+        """Read it. Raises what the backend raises, and Missing where no target is left."""
+        return await _look(self.bridge.deck, self.verb, self.refs, self.arguments)
 
     async def _read(self) -> None:
         bridge = self.bridge
@@ -82,8 +92,6 @@ class ViewPlace(Place):
             bridge.swap(self, self._place_of(view))
 
     def _tell(self, what: str, more: str) -> None:
-        from app.column import clean
-
         self._failed = True
         self.page.empty = (clean(what), clean(more))
         self.page.set_lines(())
@@ -91,18 +99,28 @@ class ViewPlace(Place):
         self.retitle()
 
     def _place_of(self, view: View) -> Place:
-        about = self.ref.id if self.ref is not None else ""
+        place = self._made(view)
+        place.name_of = self.name_of
+        return place
+
+    def _made(self, view: View) -> Place:
+        deck, verb, refs, arguments = self.bridge.deck, self.verb, self.refs, self.arguments
+
+        def again() -> Awaitable[View]:
+            return _look(deck, verb, refs, arguments)
+
         if isinstance(view, Rows):
-            deck, verb, ref, arguments = self.bridge.deck, self.verb, self.ref, self.arguments
-
-            async def again() -> View:
-                target = deck.feed.fleet.find(ref) if ref is not None else None
-                return await deck.look(verb, target, arguments)
-
-            return RowsPlace(verb, ref, view, again)
+            return RowsPlace(verb, self.ref, view, again)
         if isinstance(view, Stream):
-            return LogPlace(self.verb, self.ref, view)
-        return TextPlace(self.verb.name, about, view.text)
+            return LogPlace(verb, self.ref, view if view.title else replace(view, title=self._about))
+        if isinstance(view, Sections):
+            return SectionsPlace(verb, self.ref, view, again)
+        return TextPlace(verb.name, self._about, view.text)
+
+
+async def _look(deck: Deck, verb: Verb, refs: Sequence[Ref], arguments: Mapping[str, Any]) -> View:
+    found = [deck.feed.fleet.find(ref) for ref in refs]
+    return await deck.look(verb, [target for target in found if target is not None], arguments)
 
 
 __all__ = ["ViewPlace"]

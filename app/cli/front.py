@@ -10,11 +10,12 @@ import termios
 from collections.abc import Callable, Generator, Mapping, Sequence
 
 from app.cli.options import Options
-from app.cli.output import painted
+from app.cli.output import painted, remark
 from app.cli.running import interrupts
 from app.column import Token, clean
 from app.deck import Answer, Question
 from app.errors import Refused, Unsupported
+from app.fleet import Ref
 
 MOST_STEPS = 20
 """How many steps of a plan a question shows."""
@@ -146,6 +147,16 @@ class CommandLine:
             return None
         words = clean(prompt) if not what or what in prompt else clean(f"{what}: {prompt}")
         return await terminal.line(f"{words.rstrip(': ')}: ", echo=False)
+
+    async def turn(self, verb: str, who: Ref, number: int, total: int) -> bool:
+        """Say whose turn it is; before the second and further ones ask whether to go on, unless ``--yes`` did."""
+        words = f"── {number} of {total}: {verb} {clean(who.id)} ──"
+        terminal = self.terminal_here
+        if number == 1 or self._options.yes or terminal is None:
+            remark(words)
+            return True
+        said = await terminal.line(f"{words}  Enter opens it, n stops here: ")
+        return said is not None and said.strip().lower() not in ("n", "no", "q")
 
     async def terminal(self, argv: Sequence[str], env: Mapping[str, str] | None) -> int:
         """Let a child have stdin, stdout and stderr; its exit code. Raises Unsupported without a terminal."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.cli import exits
@@ -19,6 +19,7 @@ from app.deck import Deck
 from app.errors import QuarterdeckError
 from app.fleet import Resource
 from app.kind import AnyKind
+from app.merging import merged
 from app.registry import Part
 from app.verb import Line, Rows, Scope, Sections, Stream, Text, Verb, View, jsonable
 
@@ -128,13 +129,13 @@ async def _print_streams(options: Options, streams: Sequence[tuple[str, Stream]]
 
     Who said a line stands before it where that is not the one target.
     """
-    merged = _merged(streams)
+    lines = merged(streams)
     result = JsonResult() if options.json else None
     several = len(streams) > 1 or any("," in target for target, _ in streams)
     number = 0
     code = exits.DONE
     try:
-        async for target, line in merged:
+        async for target, line in lines:
             number += 1
             if result is not None:
                 result.item(_line_json(target, line))
@@ -151,7 +152,7 @@ async def _print_streams(options: Options, streams: Sequence[tuple[str, Stream]]
         if result is None:
             complain(str(error))
     finally:
-        await merged.aclose()
+        await lines.aclose()
     if result is not None:
         result.end(_view_error(*one) for one in failed)
     return code
@@ -170,36 +171,6 @@ def _line_json(target: str, line: Line) -> dict[str, Any]:
     if line.origin or line.at is not None or line.error:
         said["error"] = line.error
     return said
-
-
-async def _merged(streams: Sequence[tuple[str, Stream]]) -> AsyncGenerator[tuple[str, Line]]:
-    """The lines of several streams as they come; a full queue makes its sender wait."""
-    queue: asyncio.Queue[tuple[str, Line] | QuarterdeckError | None] = asyncio.Queue(1000)
-
-    async def pump(target: str, lines: AsyncIterator[str | Line]) -> None:
-        try:
-            async for line in lines:
-                await queue.put((target, Line(line) if isinstance(line, str) else line))
-        except QuarterdeckError as error:
-            await queue.put(error)
-        finally:
-            await queue.put(None)
-
-    tasks = [asyncio.create_task(pump(target, stream.lines)) for target, stream in streams]
-    try:
-        left = len(tasks)
-        while left:
-            got = await queue.get()
-            if got is None:
-                left -= 1
-            elif isinstance(got, QuarterdeckError):
-                raise got
-            else:
-                yield got
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 __all__ = ["view"]

@@ -14,7 +14,7 @@ from app.errors import Unreachable
 from app.fleet import Reading, Ref
 from app.inventory.model import Inventory
 from app.plan import Plan, Report, Result, Step
-from app.verb import Line, Rows, Sections, Stream
+from app.verb import Rows, Sections, Stream
 from tests.console.bulb import Bulb, BulbVerbs
 from tests.console.lamps import WORLD
 from tests.console.shade import Shade, ShadeVerbs
@@ -119,12 +119,12 @@ class Stock(Backend, BulbVerbs, ShadeVerbs):
         return Plan(Step(target, f"paint {target.id}", run))
 
     async def hum(self, targets: Sequence[Bulb], *, follow: bool = False) -> Stream:
-        """One line of each, with its moment."""
+        """One line of each."""
         SHELVES.heard.append(tuple(target.id for target in targets))
 
-        async def lines() -> AsyncGenerator[Line]:
+        async def lines() -> AsyncGenerator[str]:
             for number, target in enumerate(targets):
-                yield Line(f"{target.name} hums", at=1000.0 + number, origin=target.id, error=number == 1)
+                yield f"{number} {target.name} hums"
 
         return Stream(lines(), title=f"{len(targets)} bulbs")
 
