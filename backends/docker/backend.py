@@ -12,12 +12,18 @@ from app.inventory.model import Inventory
 from backends import node_rows
 from backends.docker.contract import Engines
 from backends.docker.node_readings import NodeReadings
+from backends.docker.registry.freshness import freshness
+from backends.docker.verbs.containers import ContainerActions
+from backends.docker.verbs.images import ImageActions
+from backends.docker.verbs.logs import ContainerLogs
+from backends.docker.verbs.networks import NetworkActions
+from backends.docker.verbs.volumes import VolumeActions
 
 INTERVAL_S = 5.0
 """An engine says by itself what happens; so often it is at least heard that it is still there."""
 
 
-class Docker(Backend):
+class Docker(ContainerActions, ContainerLogs, ImageActions, VolumeActions, NetworkActions, Backend):
     """Every node that may have an engine: those logged in to and this machine, unless ``docker: false``."""
 
     name = "docker"
@@ -47,18 +53,13 @@ class Docker(Backend):
         """Turn what the engine tells, and what the node's sampler reads beside it, into rows."""
         readings = self._readings.get(source.name)
         if readings is None or readings.source != source:
-            readings = self._readings[source.name] = NodeReadings(source, self.context, self.engines, self.newer)
-        await readings.run(emit, nudge)
-
-    def newer(self, node: str, image: str) -> bool | None:
-        """Whether an image's registry was found to have another digest under its name; ``None`` unless asked."""
-        return None
-
-    def look_again(self, node: str) -> None:
-        """Tell a node's rows anew: something that they tell of was learned here."""
-        readings = self._readings.get(node)
-        if readings is not None:
-            readings.look_again()
+            newer = self.context.shared(freshness).newer
+            readings = self._readings[source.name] = NodeReadings(source, self.context, self.engines, newer)
+        end = self.context.shared(freshness).listen(source.name, readings.look_again)
+        try:
+            await readings.run(emit, nudge)
+        finally:
+            end()
 
     async def close(self) -> None:
         """Let go of the engines."""

@@ -29,9 +29,9 @@ def service_of(labels: Mapping[str, str]) -> str | None:
 
 
 def shown_age(old: float | None, new: float | None) -> float | None:
-    """An age to put in a row: the old one while the text it is shown as would be the same."""
+    """An age to put in a row, in whole seconds: the old one while the text it is shown as would be the same."""
     if old is None or new is None or duration_text(old) != duration_text(new):
-        return new
+        return None if new is None else float(int(new))
     return old
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
 
 from app.backend import Context, Emit, Source
 from app.errors import Missing, QuarterdeckError
@@ -16,20 +15,24 @@ from backends.docker.object_rows import Newer, ObjectRows
 from backends.docker.summary import Seen
 from backends.node_rows import words
 from backends.standing import ours
+from backends.waking import wait
 
 SETTLE_S = 1.5
 """How long a one-shot look waits for usage once it knows the containers."""
 GATHER_S = 0.04
 """Events that come closer together than this make one new set of rows."""
+SILENT_S = 90.0
+"""An engine nobody has heard of for so long is stale, whatever was said of it."""
 _EMPTY = Seen(taken_at=0.0)
 
 
 class NodeReadings:
     """What is known of one source, and who is told.
 
-    In a one-shot look nothing is told before the usage of what runs is known, or ``SETTLE_S`` have gone by.
-    Moments of readings move on at a steady pace (0.8 intervals at the least), however many events come: ages and the
-    history of figures count in them.
+    In a one-shot look nothing is told before the usage of what runs is known, or ``SETTLE_S`` have gone by. After that
+    events are told at once, and figures with the next beat: ages and the history of figures count in steady intervals,
+    however many events come. An engine that is followed and has not failed counts as answering: whoever follows it
+    asks it often enough and says so when it does not (``SILENT_S`` is for the case that this goes wrong).
     """
 
     def __init__(self, source: Source, context: Context, engines: Engines, newer: Newer) -> None:
@@ -49,6 +52,7 @@ class NodeReadings:
         """The moment of the readings."""
         self._folded_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
+        self._settling: asyncio.TimerHandle | None = None
         self._broken: Exception | None = None
         self._emit: Emit
         self._nudge: asyncio.Event
@@ -59,47 +63,52 @@ class NodeReadings:
         end = self._engines.subscribe(self.source.name, self._hear)
         try:
             while True:
-                await nudge.wait()
+                nudged = await wait(nudge, self.source.interval)
                 nudge.clear()
                 if self._broken is not None:
                     broken, self._broken = self._broken, None
                     raise broken
-                self._engines.nudge(self.source.name)
+                if nudged:
+                    self._engines.nudge(self.source.name)
+                elif self._answers and self._context.clock() - self._heard_at < SILENT_S:
+                    self._tell(beat=True)
         finally:
             end()
             self._usage.close()
-            self._cancel_timer()
+            self._cancel_timers()
 
     def look_again(self) -> None:
         """Something that rows tell of changed here, such as what a registry said."""
         if self._answers:
-            self._soon(0.0)
+            self._soon()
 
     # -- what is heard
 
     def _hear(self, said: Seen | QuarterdeckError | None) -> None:
-        now = self._context.clock()
-        if isinstance(said, QuarterdeckError) and not isinstance(said, Missing):
-            self._answers = False
-            self._told = False
-            self._cancel_timer()
+        self._heard_at = self._context.clock()
+        if isinstance(said, Missing) and self._seen in (None, _EMPTY):
+            said = _EMPTY  # there is no engine, and nobody said that there should be one
+        if isinstance(said, QuarterdeckError):
+            self._answers = self._told = False
+            self._cancel_timers()
             self._emit.fault(words(said), ours=ours(said))
             return
-        self._heard_at = now
-        self._answers = True
-        if said is not None:
-            first = self._seen is None
-            self._seen = _EMPTY if isinstance(said, Missing) else said
-            if not self._context.rows_only:
-                self._usage.want(using(self._seen.containers))
-            if first and self._waits_for_usage:
-                asyncio.get_running_loop().call_later(SETTLE_S, self._settled)
-        self._soon(max(0.0, self._folded_at + GATHER_S - now))
+        again, self._answers = not self._answers, True
+        if said is None:
+            if again:
+                self._soon()
+            return
+        self._seen = said
+        if not self._context.rows_only:
+            self._usage.want(using(said.containers))
+        if self._waits_for_usage and self._settling is None:
+            self._settling = asyncio.get_running_loop().call_later(SETTLE_S, self._settled)
+        self._soon()
 
     def _used(self) -> None:
-        """There are new figures; they say nothing about the engine, so they are not told while it does not answer."""
-        if self._answers and self._context.clock() - self._heard_at < 3 * self.source.interval:
-            self._soon(0.0)
+        """There are new figures; once rows stand, they are told with the next beat."""
+        if self._answers and not self._told:
+            self._soon()
 
     @property
     def _waits_for_usage(self) -> bool:
@@ -107,22 +116,24 @@ class NodeReadings:
 
     def _settled(self) -> None:
         self._usage.settled = True
-        if not self._told and self._answers:
-            self._soon(0.0)
+        self._used()
 
     # -- what is told
 
-    def _soon(self, delay: float) -> None:
-        if delay <= 0:
-            self._cancel_timer()
-            self._fold()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(delay, self._fold)
+    def _soon(self) -> None:
+        """Tell now, or with what else comes within ``GATHER_S`` of the last time."""
+        delay = self._folded_at + GATHER_S - self._context.clock()
+        if self._timer is None:
+            if delay <= 0:
+                self._fold()
+            else:
+                self._timer = asyncio.get_running_loop().call_later(delay, self._fold)
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _cancel_timers(self) -> None:
+        for timer in (self._timer, self._settling):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._settling = None
 
     def _fold(self) -> None:
         self._timer = None
@@ -132,34 +143,28 @@ class NodeReadings:
             self._broken = error
             self._nudge.set()
 
-    def _tell(self) -> None:
+    def _tell(self, *, beat: bool = False) -> None:
         seen = self._seen
         if seen is None or self._waits_for_usage:
             return
-        now = self._folded_at = self._context.clock()
+        self._folded_at = self._context.clock()
         engine_now = time.time() + seen.ahead_s
         containers = self._containers.fold(seen, self._usage.now(), engine_now)
         objects = self._objects.fold(seen, engine_now)
-        due = now - self._at >= 0.8 * self.source.interval and self._heard_at > self._at
-        if due or not self._told:
-            self._at = now
-        if not self._told or (objects and (containers or due)) or (containers and due):
-            self._told = True
-            self._everything()
-        elif containers:
+        if beat or not self._told:
+            self._at = self._folded_at
+        if not self._told:
+            self._told = containers = objects = True
+        if containers:
             self._emit(self._reading("containers", self._containers.rows))
-        elif objects:
-            self._other()
-        elif due:
+        if objects or (containers and beat):
+            self._others()
+        elif beat and not containers:
             self._emit.alive()
+        if containers and not self._containers.rows and not self._objects.images:
+            self._emit.alive()  # an empty reading alone looks like one that is still to come
 
-    def _everything(self) -> None:
-        self._emit(self._reading("containers", self._containers.rows))
-        self._other()
-        if not self._containers.rows and not any((self._objects.images, self._objects.networks)):
-            self._emit.alive()  # an empty reading alone looks like one that waits
-
-    def _other(self) -> None:
+    def _others(self) -> None:
         told = [
             self._reading("images", self._objects.images),
             self._reading("volumes", self._objects.volumes),
@@ -168,12 +173,12 @@ class NodeReadings:
         for reading in sorted(told, key=lambda one: one.fault is not None):  # the last word is the source's
             self._emit(reading)
 
-    def _reading(self, topic: str, items: Iterable[Resource]) -> Reading:
+    def _reading(self, topic: str, items: tuple[Resource, ...]) -> Reading:
         return Reading(
             backend=self.source.backend,
             source=self.source.name,
             topic=topic,
-            items=tuple(items),
+            items=items,
             taken_at=self._at,
             interval=self.source.interval,
             fault=self._seen.faults.get(topic) if self._seen is not None else None,

@@ -15,13 +15,13 @@ from backends.kinds.volume import Volume
 BUILTIN_NETWORKS = frozenset({"bridge", "host", "none", "podman"})
 """Networks that an engine makes for itself and does not give away."""
 
-Newer = Callable[[str, str], bool | None]
-"""(node, name of an image) -> whether its registry was found to have another digest under that name."""
+Newer = Callable[[str, str, str], bool | None]
+"""(node, id of an image, its name) -> whether its registry was found to have another digest under that name."""
 
 R = TypeVar("R", bound=Resource)
 
 
-def _unknown(node: str, name: str) -> bool | None:
+def _unknown(node: str, image_id: str, name: str) -> bool | None:
     return None
 
 
@@ -85,7 +85,7 @@ class ObjectRows:
                     size_bytes=one.size_bytes,
                     created_s=shown_age(ages.get(key), max(0.0, now - one.created_at)) if one.created_at else None,
                     used_by=used_by,
-                    newer=self._newer(self.node, name) if tags else None,
+                    newer=self._newer(self.node, one.id, name) if tags else None,
                 )
         return list(rows.values())
 
