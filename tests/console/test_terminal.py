@@ -247,6 +247,28 @@ def test_a_shell_has_the_terminal_and_the_screen_comes_back(tmp_path: Path) -> N
         assert terminal.ended() == 0
 
 
+def test_several_shells_come_one_after_another_and_can_be_stopped_between(tmp_path: Path) -> None:
+    command = ("sh", "-c", "echo inside; read line; echo $line >> typed")
+    with on_terminal(tmp_path, "shell", *command) as terminal:
+        terminal.send("g j j s")
+        terminal.until("── 1 of 3: lamp shell ".encode())
+        terminal.until(b"inside")
+        terminal.send("one\r")
+        terminal.until(b"2 of 3: lamp shell ")
+        terminal.until(b"1 more after it")
+        terminal.send("\r")
+        terminal.until("── 2 of 3: lamp shell ".encode())
+        terminal.until(b"inside")
+        terminal.send("two\r")
+        terminal.until(b"3 of 3: lamp shell ")
+        terminal.until(b"the last one")
+        terminal.send("\x1b")
+        terminal.until(b"cancelled")
+        assert (tmp_path / "typed").read_text().split() == ["one", "two"]
+        terminal.send("q")
+        assert terminal.ended() == 0
+
+
 def test_ctrl_c_in_a_shell_is_the_shells(tmp_path: Path) -> None:
     with on_terminal(
         tmp_path, "shell", "sh", "-c", "trap 'echo caught > caught' INT; : > up; sleep 30 & wait; wait"

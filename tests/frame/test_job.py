@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import pytest
 
@@ -254,6 +254,63 @@ async def test_without_a_front_secrets_are_denied_and_there_is_no_terminal() -> 
             await report.terminal(["true"])
 
     assert [o.outcome for o in await job(Step(ref("a"), "ask", ask)).start()] == [Ended.DONE]
+
+
+class Sitting:
+    """An operator at the one terminal."""
+
+    def __init__(self, patience: int = 99) -> None:
+        self.patience = patience
+        self.told: list[str] = []
+        self.sat: list[str] = []
+        self.now = 0
+
+    async def turn(self, verb: str, who: Ref, number: int, total: int) -> bool:
+        self.told.append(f"{number} of {total}: {verb} {who.id}")
+        return number <= self.patience
+
+    async def terminal(self, argv: Sequence[str], env: Mapping[str, str] | None) -> int:
+        self.now += 1
+        assert self.now == 1, "two have the terminal at once"
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.sat.append(argv[0])
+        self.now -= 1
+        return 0
+
+    def job(self, *names: str) -> Job:
+        def step(name: str) -> Step:
+            async def run(report: Report) -> Result:
+                return Result(await report.terminal((name,)))
+
+            return Step(ref(name), f"enter {name}", run)
+
+        plan = Plan(*(step(name) for name in names))
+        targets = [ref(name) for name in names]
+        return Job(verb="kettle enter", targets=targets, plan=plan, terminal=self.terminal, turn=self.turn)
+
+
+async def test_steps_have_the_terminal_one_after_another_and_each_turn_is_told() -> None:
+    sitting = Sitting()
+    outcomes = await sitting.job("a", "b", "c").start()
+    assert sitting.told == ["1 of 3: kettle enter a", "2 of 3: kettle enter b", "3 of 3: kettle enter c"]
+    assert sitting.sat == ["a", "b", "c"]
+    assert {outcome.outcome for outcome in outcomes} == {Ended.DONE}
+    alone = Sitting()
+    await alone.job("a").start()
+    assert (alone.told, alone.sat) == ([], ["a"])
+
+
+async def test_an_operator_who_stops_between_turns_cancels_what_is_left() -> None:
+    sitting = Sitting(patience=1)
+    outcomes = await sitting.job("a", "b", "c").start()
+    assert sitting.told == ["1 of 3: kettle enter a", "2 of 3: kettle enter b"]
+    assert sitting.sat == ["a"]
+    assert {outcome.id: outcome.outcome for outcome in outcomes} == {
+        "a": Ended.DONE,
+        "b": Ended.CANCELLED,
+        "c": Ended.CANCELLED,
+    }
 
 
 async def test_a_listener_that_fails_does_not_stop_the_work() -> None:
