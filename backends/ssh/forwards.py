@@ -91,17 +91,20 @@ class Relay:
             cost.bytes_in += size
 
         try:
-            await asyncio.gather(_pump(reader, far_writer, sent), _pump(far_reader, writer, received))
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_pump(reader, far_writer, sent))
+                both.create_task(_pump(far_reader, writer, received))
+        except* (OSError, asyncssh.Error):
+            pass  # one direction broke: the other has nobody to wait for
         finally:
             far_writer.close()
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, count: Callable[[int], None]) -> None:
     """Copy one direction to its end, then say that it ended."""
-    with contextlib.suppress(OSError, asyncssh.Error):
-        while data := await reader.read(_PIECE):
-            count(len(data))
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()
+    while data := await reader.read(_PIECE):
+        count(len(data))
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof():
+        writer.write_eof()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -62,6 +63,17 @@ async def test_a_tunnel_outlives_a_reconnect(link: SshLink, service: int, sshd: 
     await eventually(lambda: link.address is None)
     reader, writer = await asyncio.open_connection(forward.host, forward.port)
     assert await _ask(reader, writer, b"again") == b"AGAIN"
+
+
+async def test_what_goes_through_ends_with_the_connection(link: SshLink, service: int, sshd: Sshd) -> None:
+    forward = await link.forward("127.0.0.1", 0, "127.0.4.1", service)
+    reader, writer = await asyncio.open_connection(forward.host, forward.port)
+    writer.write(b"hello")
+    await eventually(lambda: link.cost.bytes_out >= 5)
+    sshd.drop()
+    with contextlib.suppress(ConnectionResetError):
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
 
 
 async def test_a_taken_port_is_said(link: SshLink, service: int) -> None:
