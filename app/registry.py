@@ -41,6 +41,7 @@ PARTS: tuple[Part, ...] = (
     Part("backends.kinds.node:KIND", "backends.ssh.backend:Ssh"),
     Part("backends.kinds.node:KIND", "backends.ping:Ping"),
     Part("backends.kinds.container:KIND", "backends.docker.backend:Docker"),
+    Part("backends.kinds.stack:KIND", "backends.compose.backend:Compose"),
     Part("backends.kinds.project:KIND", "backends.projects.backend:Projects"),
     Part("backends.kinds.image:KIND", "backends.docker.backend:Docker"),
     Part("backends.kinds.volume:KIND", "backends.docker.backend:Docker"),

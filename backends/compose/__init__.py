@@ -1,1 +1,1 @@
-"""Compose stacks, declared or found running, through the compose program of their node."""
+"""Compose stacks: declared in hosts.yaml or found by their labels, driven by the compose program of their node."""
