@@ -87,6 +87,7 @@ class Dockerd:
             capture_output=True,
         )
         subprocess.run(["ip", "link", "set", bridge, "up"], check=False, capture_output=True)
+        self._forwarding("-I")
         options = {
             "data-root": self.folder / "data",
             "exec-root": self.folder / "exec",
@@ -94,7 +95,7 @@ class Dockerd:
             "pidfile": self.folder / "pid",
             "config-file": self.folder / "none.json",
             "bridge": bridge,
-            "default-address-pool": f"base=10.{113 + self.number % 80}.0.0/16,size=24",
+            "default-address-pool": f"base={self._pool},size=24",
             "iptables": "false",
             "ip6tables": "false",
             "ip-masq": "false",
@@ -110,6 +111,19 @@ class Dockerd:
             assert self._process.poll() is None, f"dockerd ended: {self.log()}"
             assert time.monotonic() < deadline, f"dockerd does not answer: {self.log()}"
             time.sleep(0.05)
+
+    @property
+    def _pool(self) -> str:
+        return f"10.{113 + self.number % 80}.0.0/16"
+
+    def _forwarding(self, how: str) -> None:
+        """Let its containers reach each other where the machine forwards nothing, as one with a Docker of its own does.
+
+        ``-I`` puts the rule in, ``-D`` takes it away.
+        """
+        rule = ["FORWARD", "-s", self._pool, "-d", self._pool, "-j", "ACCEPT"]
+        if shutil.which("iptables"):
+            subprocess.run(["iptables", how, *rule], check=False, capture_output=True)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe, contextlib.suppress(OSError):
@@ -155,6 +169,7 @@ class Dockerd:
             self.sweep()
         self.stop()
         subprocess.run(["ip", "link", "del", f"qdt{self.number}"], check=False, capture_output=True)
+        self._forwarding("-D")
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in sorted((m for m in mounts if m.startswith(f"{self.folder}/")), reverse=True):
             subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
@@ -215,7 +230,8 @@ class Dockerd:
                 client.remove_volume(one["Name"], force=True)
         for one in client.images(all=True):
             if BUSYBOX not in (one["RepoTags"] or []):
-                for name in one["RepoTags"] or [one["Id"]]:
+                named = [tag for tag in one["RepoTags"] or [] if tag != "<none>:<none>"]
+                for name in named or [one["Id"]]:
                     with contextlib.suppress(Exception):
                         client.remove_image(name, force=True)
 

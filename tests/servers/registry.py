@@ -174,7 +174,11 @@ class Registry:
         return _digest(self._manifest(*_parts(name)))
 
     def lose_layer(self, name: str, number: int = 0) -> str:
-        """Delete the bytes of a layer and keep its name: pulling it fails half-way. Returns its digest."""
+        """Delete the bytes of a layer and keep its name: pulling it fails half-way. Returns its digest.
+
+        An engine that has the layer does not ask for it: all that ``push`` makes have one in common, those of
+        ``publish`` have their own.
+        """
         layer: str = json.loads(self._manifest(*_parts(name)))["layers"][number]["digest"]
         sha = layer.removeprefix("sha256:")
         shutil.rmtree(self.folder / "data/docker/registry/v2/blobs/sha256" / sha[:2] / sha)
@@ -218,8 +222,6 @@ class Held:
         self._closed = False
         self.stopped = threading.Event()
         """An answer has come to its stop."""
-        self.hung_up = threading.Event()
-        """Whoever waited for a stopped answer has gone away."""
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -275,8 +277,6 @@ class Held:
         with contextlib.suppress(OSError):
             while data := near.recv(65536):
                 far.sendall(data)
-        if self.stopped.is_set() and not self._open.is_set():
-            self.hung_up.set()
         with contextlib.suppress(OSError):
             far.shutdown(socket.SHUT_RDWR)
 
