@@ -87,6 +87,7 @@ class Dockerd:
             capture_output=True,
         )
         subprocess.run(["ip", "link", "set", bridge, "up"], check=False, capture_output=True)
+        self._forwarding("-D")
         self._forwarding("-I")
         options = {
             "data-root": self.folder / "data",
