@@ -5,6 +5,7 @@ Tokens are names of meanings; the themes give them colours. Widths count termina
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -88,6 +89,21 @@ def clean(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(" " if c in "\t\n\r" else c for c in text if c in "\t\n\r" or _drawable(c))
+
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+
+
+def unescaped(text: str) -> str:
+    """A line that was written for a terminal made safe to draw: ``clean``, with escape sequences left out as a whole.
+
+    Tabs become blanks up to the next multiple of four.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if "\x1b" in text:
+        text = _ESCAPES.sub("", text)
+    return clean(text.expandtabs(4) if "\t" in text else text)
 
 
 def _drawable(char: str) -> bool:

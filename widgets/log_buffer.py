@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import heapq
-import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from app.column import clean
+from app.column import unescaped
 from app.pattern import LONGEST as LONGEST_SEARCHED
 from app.verb import Line
 
@@ -21,17 +20,12 @@ KEEP_BYTES = 8 << 20
 LONGEST = 4096
 """Characters kept of one line."""
 
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
-
 
 def tame(line: str) -> str:
     """A line from outside, bounded and without escape sequences."""
     if len(line) <= LONGEST and line.isascii() and line.isprintable():
         return line
-    cut = line[:LONGEST] + ("…" if len(line) > LONGEST else "")
-    if "\t" in cut:
-        cut = cut.expandtabs(4)[: 2 * LONGEST]
-    return clean(_ESCAPES.sub("", cut)) if "\x1b" in cut else clean(cut)
+    return unescaped(line[:LONGEST] + ("…" if len(line) > LONGEST else ""))[: 2 * LONGEST]
 
 
 class Kept(NamedTuple):

@@ -12,7 +12,7 @@ from zlib import crc32
 
 from app.column import Token, clean
 from widgets.fit import fit_text, text_width
-from widgets.log_buffer import Kept
+from widgets.log_buffer import Kept, tame
 from widgets.page import Line, Meaning, Span
 
 _BAD = (
@@ -130,21 +130,21 @@ def _json(text: str) -> Line | None:
     for key, value in fields.items():
         if key not in used:
             said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            spans += [(f"{clean(key)}=", Token.MUTED), (f"{clean(said)} ", Token.TEXT)]
+            spans += [(f"{tame(key)}=", Token.MUTED), (f"{tame(said)} ", Token.TEXT)]
     return tuple(spans)
 
 
 def _time_span(value: str | float) -> Span:
-    return f"{clean(str(value))} ", Token.MUTED
+    return f"{tame(str(value))} ", Token.MUTED
 
 
 def _level_span(value: str | float) -> Span:
     level = value if isinstance(value, str) else _NUMBERS.get(value // 10 * 10, str(value))
-    return f"{clean(level).upper():<5} ", _level_token(level)
+    return f"{tame(level).upper():<5} ", _level_token(level)
 
 
 def _message_span(value: str | float) -> Span:
-    return f"{clean(str(value))}  ", Token.TITLE
+    return f"{tame(str(value))}  ", Token.TITLE
 
 
 def _lit(line: Line, found: Callable[[str], Iterable[tuple[int, int]]]) -> Line:

@@ -13,6 +13,7 @@ from app.cli.options import Options
 from app.cli.output import JsonResult, complain, painted, print_json, print_lines, table_lines, terminal_width
 from app.cli.running import interrupts
 from app.cli.section_text import section_json, section_lines
+from app.cli.stream_text import line_text
 from app.cli.targets import choose, wanted
 from app.column import Token, clean
 from app.deck import Deck
@@ -132,6 +133,7 @@ async def _print_streams(options: Options, streams: Sequence[tuple[str, Stream]]
     lines = merged(streams)
     result = JsonResult() if options.json else None
     several = len(streams) > 1 or any("," in target for target, _ in streams)
+    timestamps = any(stream.timestamps for _, stream in streams)
     number = 0
     code = exits.DONE
     try:
@@ -141,7 +143,8 @@ async def _print_streams(options: Options, streams: Sequence[tuple[str, Stream]]
                 result.item(_line_json(target, line))
             else:
                 named = several or line.origin not in ("", target)
-                print_lines([f"{clean(line.origin or target)} │ {clean(line.text)}" if named else clean(line.text)])
+                origin = (line.origin or target) if named else ""
+                print_lines([line_text(line, origin, timestamps=timestamps, color=options.color)])
     except asyncio.CancelledError:
         if not interrupts.seen:
             raise

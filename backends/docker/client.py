@@ -58,8 +58,16 @@ class _Connection(UnixHTTPConnection):
     connections: Connections
 
     def connect(self) -> None:
-        super().connect()
-        self.connections.add(self.sock)
+        # As the library does it, but for a socket that nobody answers at: the library forgets to close it.
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(self.timeout)
+            sock.connect(self.unix_socket)
+        except BaseException:
+            sock.close()
+            raise
+        self.sock = sock
+        self.connections.add(sock)
 
 
 class _Pool(UnixHTTPConnectionPool):
@@ -73,19 +81,19 @@ class _Pool(UnixHTTPConnectionPool):
 
 
 class _Adapter(UnixHTTPAdapter):
+    """One pool for all pages, so that one connection serves call after call; the library's has one for each address."""
+
     def __init__(self, path: str, timeout: int, connections: Connections) -> None:
         super().__init__(f"http+unix://{path}", timeout)
-        self._connections = connections
+        self._pool: Any = _Pool("http+docker://localhost", path, timeout, maxsize=self.max_pool_size)
+        self._pool.connections = connections
 
     def get_connection(self, url: Any, proxies: Any = None) -> Any:
-        pools: Any = self.pools  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]  # typed in part
-        with pools.lock:
-            pool = pools.get(url)
-            if pool is None:
-                pool = _Pool(url, self.socket_path, self.timeout, maxsize=self.max_pool_size)
-                pool.connections = self._connections
-                pools[url] = pool
-        return pool
+        return self._pool
+
+    def close(self) -> None:
+        super().close()
+        self._pool.close()
 
 
 class EngineClient:

@@ -94,23 +94,24 @@ async def test_two_hosts_are_merged_in_order_of_time(
 ) -> None:
     sshd = sshd_at()
     other = engine_at()
-    write = "i={0}; while [ $i -lt 40 ]; do echo {1}$i; i=$((i+2)); usleep 30000; done"
-    engine.run("even", write.format(0, "n"))
-    other.run("odd", write.format(1, "n"))
-    await eventually(ended(engine, "even"))
-    await eventually(ended(other, "odd"))
+    for one, name in ((engine, "here"), (other, "there")):
+        one.run(name, "i=0; while :; do echo n$i; i=$((i+1)); usleep 30000; done")
+    begin = time.time()
     sshd.trust()
     remote = NodeEntry(name="hp", ssh=sshd.entry(), extra={"docker": f"unix://{other.socket}"})
     async with engines_of(local("pi", engine.socket), remote, ssh=sshd.defaults()) as of:
-        wanted = [*requests(engine, "pi", "even"), *requests(other, "hp", "odd")]
-        lines = await all_lines(of, wanted)
-        assert len(lines) == 40
-        moments = [line.at for line in lines]
-        assert moments == sorted(moments, key=lambda at: at or 0)
-        assert {line.origin for line in lines} == {"pi/even", "hp/odd"}
-        origins = [line.origin for line in lines]
-        assert origins != sorted(origins)
-        assert origins != sorted(origins, reverse=True)
+        wanted = [*requests(engine, "pi", "here"), *requests(other, "hp", "there")]
+        async with Followed(of, wanted) as log:
+            await eventually(lambda: {line.origin for line in log.lines} == {"pi/here", "hp/there"})
+            met = len(log.lines)
+            await eventually(lambda: len(log.lines) > met + 40)
+        lines = await all_lines(of, wanted, lines=10_000, since=f"{begin:.3f}", until=f"{time.time():.3f}")
+        assert len(lines) > 40
+        moments = [line.at or 0 for line in lines]
+        assert moments == sorted(moments)
+        origins = [line.origin for line in lines[-40:]]
+        assert {"pi/here", "hp/there"} == set(origins)
+        assert origins not in (sorted(origins), sorted(origins, reverse=True))
 
 
 async def test_new_lines_of_two_containers_come_in_order_and_a_silent_one_holds_up_none(engine: Dockerd) -> None:
