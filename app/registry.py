@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -91,9 +91,9 @@ def kind(noun: str, parts: Sequence[Part] = PARTS) -> AnyKind:
     return found
 
 
-def kinds(parts: Sequence[Part] = PARTS) -> dict[str, AnyKind]:
-    """Every kind by its noun; imports their modules and no backend."""
-    return {noun: kind(noun, parts) for noun in nouns(parts)}
+def kinds(parts: Sequence[Part] = PARTS, only: Collection[str] | None = None) -> dict[str, AnyKind]:
+    """The kinds in ``only`` (all of them when ``None``) by noun; imports their modules and no backend."""
+    return {noun: kind(noun, parts) for noun in nouns(parts) if only is None or noun in only}
 
 
 def backends(

@@ -114,13 +114,15 @@ Press = Callable[[Driven], Awaitable[None]]
 
 
 @asynccontextmanager
-async def console(deck: Deck, targets: Sequence[str]) -> AsyncGenerator[Driven]:
-    """A console in which the targets are there."""
+async def console(deck: Deck, targets: Sequence[str], noun: str = "node") -> AsyncGenerator[Driven]:
+    """A console at the pane of a kind, in which the targets are there."""
     app = Console(deck, clock=lambda: "09:41")
     async with app.run_test(size=(100, 30)) as pilot:
         it = Driven(app, pilot)
-        await it.until(lambda: {one.id for one in deck.feed.fleet.noun("node")} >= set(targets), "nodes")
-        await it.press("1", "N")
+        await it.until(lambda: {one.id for one in deck.feed.fleet.noun(noun)} >= set(targets), deck.kinds[noun].plural)
+        await it.press("colon")
+        it.console.command_line.open(deck.kinds[noun].plural)
+        await it.press("enter", "N")
         await it.until(lambda: app.place is not None and app.place.targets(), "a row under the cursor")
         yield it
     await app.close_down()
@@ -130,7 +132,7 @@ def in_console(action: Action, start: Start_, press: Press) -> Left:
     """Open a console, press the door's keys, answer what it asks, wait until all is over."""
 
     async def main() -> None:
-        async with console(start(), action.targets) as it:
+        async with console(start(), action.targets, action.verb.noun) as it:
             await press(it)
             await answer(it, action)
             await it.until(lambda: is_over(it), f"{action.verb.title} is over; {it.toasts()} {it.screen()}")
@@ -203,7 +205,7 @@ async def mark(it: Driven, action: Action) -> None:
         ref = getattr(it.console.place, "cursor_ref", None)
         return ref.id if ref is not None else ""
 
-    for _ in range(len(list(it.deck.feed.fleet.noun("node")))):
+    for _ in range(len(list(it.deck.feed.fleet.noun(action.verb.noun)))):
         here = at()
         if here in wanted:
             if len(action.targets) == 1:
@@ -249,7 +251,8 @@ def by_palette(action: Action, start: Start_) -> Left:
 
     async def press(it: Driven) -> None:
         await mark(it, action)
-        name = action.targets[0] if len(action.targets) == 1 else f"{len(action.targets)} marked"
+        named = [target.partition("/")[2] or target for target in action.targets]
+        name = named[0] if len(named) == 1 else f"{len(named)} marked"
         wanted = f"{action.verb.title} {name}" if action.verb.takes_target else action.verb.title
         wanted += " …" if action.optional and not any(param.required for param in action.verb.params) else ""
         await it.press("ctrl+p")

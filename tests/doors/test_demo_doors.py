@@ -17,6 +17,7 @@ from tests.doors import doors
 from tests.doors.doors import Action, Left
 from widgets.logview import LogPlace
 from widgets.rowsview import RowsPlace
+from widgets.sectionsview import SectionsPlace
 from widgets.textview import TextPlace
 
 CATALOG = Catalog({noun: kind.verbs for noun, kind in registry.kinds(DEMO).items()})
@@ -33,8 +34,34 @@ GIVEN: dict[str, dict[str, str]] = {
     "node.mute": {"until": "2h", "reason": "new disk"},
     "node.add": {"name": "moon", "ssh": "ops@moon.example", "tag": "far 'b'", "sudo": "ask"},
     "node.ping": {"count": "2"},
+    "container.rename": {"name": "redis-old"},
+    "container.exec": {"command": "redis-cli 'two words' | tail -1"},
+    "container.kill": {"signal": "HUP"},
+    "container.get": {"path": "/etc/hostname"},
+    "container.put": {"path": "a file"},
+    "container.prune": {"node": "hp1"},
+    "image.pull": {"reference": "redis:8", "to": "pi1"},
+    "image.login": {"registry": "registry.example:5000", "user": "ops"},
+    "image.prune": {"node": "pi1"},
+    "volume.prune": {"node": "pi1"},
+    "network.prune": {"node": "pi1"},
+    "project.add": {"name": "wiki", "path": "~/src/wiki", "to": "pi1"},
 }
 """What is typed where a verb takes more than a target; a required input without an entry here fails its test."""
+
+PLACES = (RowsPlace, LogPlace, TextPlace, SectionsPlace)
+"""What a view becomes."""
+
+TARGETS = {
+    "node": "hp1",
+    "container": "pi1/carbonac-redis-1",
+    "stack": "pi1/carbonac",
+    "project": "pi1/shop",
+    "image": "pi1/redis:7.2-alpine",
+    "volume": "pi1/carbonac_redis-data",
+    "network": "pi1/carbonac_default",
+}
+"""Whom the verbs of a kind are done to."""
 
 DOORS: dict[str, Callable[[Action, doors.Start_], Left]] = {
     "key": doors.by_key,
@@ -47,6 +74,7 @@ DOORS: dict[str, Callable[[Action, doors.Start_], Left]] = {
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Pretend work takes no time; the file that is copied stands where the test runs."""
     monkeypatch.setattr(Demo, "pace", 0.001)
+    monkeypatch.setattr("backends.demo.pretending.PACE_S", 0.001)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a file").write_text("text")
 
@@ -67,7 +95,7 @@ def action_of(verb: Verb, targets: tuple[str, ...]) -> Action:
 @pytest.mark.parametrize("ident", VERBS)
 def test_every_door_leaves_the_same_entries(ident: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     verb = VERBS[ident]
-    action = action_of(verb, ("hp1",))
+    action = action_of(verb, (TARGETS[verb.noun],))
     home(monkeypatch, tmp_path, "cli")
     expected = doors.by_command_line(action, ["--demo", "--nodes", "2"])
     assert expected, "the command line left nothing"
@@ -145,10 +173,10 @@ def test_looking_leaves_no_entry(view: Verb, monkeypatch: pytest.MonkeyPatch, tm
     home(monkeypatch, tmp_path, "console")
 
     async def look() -> None:
-        async with doors.console(doors.demo(2)(), ("hp1",)) as it:
-            it.console.command_line.open(f"{view.title} hp1")
+        async with doors.console(doors.demo(2)(), (TARGETS[view.noun],), view.noun) as it:
+            it.console.command_line.open(f"{view.title} {TARGETS[view.noun]}")
             await it.press("enter")
-            await it.until(lambda: isinstance(it.console.place, (RowsPlace, LogPlace, TextPlace)), it.screen())
+            await it.until(lambda: isinstance(it.console.place, PLACES), it.screen())
             await it.press("d", "escape", "y", "escape")
             assert it.witnessed() == []
 
