@@ -84,10 +84,13 @@ def open_deck(start: Start, *, parts: Sequence[Part] | None = None, inventory: I
         rows_only=start.rows_only,
         demo=start.demo,
     )
+    backends = registry.backends(context, parts, start.only, rules=start.acting)
+    # Those that nobody here fills are not worth their import.
+    filled = None if start.only is None else {*start.only, *(noun for backend in backends for noun in backend.nouns)}
     deck = Deck(
         context=context,
-        kinds=registry.kinds(parts),
-        backends=registry.backends(context, parts, start.only, rules=start.acting),
+        kinds=registry.kinds(parts, filled),
+        backends=backends,
         witness=Witness(
             state / "witness",
             every=inventory.witness.every,

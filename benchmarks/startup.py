@@ -20,7 +20,14 @@ from benchmarks.terminal import compiled
 
 BOUND_MS = 100.0
 PROGRAM = Path(__file__).resolve().parent.parent / "quarterdeck.py"
-COMMANDS: tuple[tuple[str, ...], ...] = (("--version",), ("--help",), ("node", "--help"), ("node", "exec", "--help"))
+COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("--version",),
+    ("--help",),
+    ("node", "--help"),
+    ("node", "exec", "--help"),
+    ("container", "--help"),
+    ("container", "logs", "--help"),
+)
 
 
 def milliseconds(words: Sequence[str]) -> float:

@@ -113,6 +113,7 @@ async def _perform(
         wait_timeout=options.wait_timeout,
     )
     live = None if options.json else Live([target.id for target in targets], color=options.color)
+    front.give_way = live.give_way if live is not None else None
     begun: list[Job] = []
 
     def started(job: Job) -> None:

@@ -106,6 +106,8 @@ class CommandLine:
         self._options = options
         self._terminal: Terminal | None = None
         self._looked = False
+        self.give_way: Callable[[], None] | None = None
+        """Called before somebody else has the terminal: ends what is drawn there."""
 
     @property
     def terminal_here(self) -> Terminal | None:
@@ -150,6 +152,7 @@ class CommandLine:
 
     async def turn(self, verb: str, who: Ref, number: int, total: int) -> bool:
         """Say whose turn it is; before the second and further ones ask whether to go on, unless ``--yes`` did."""
+        self._clear()
         words = f"── {number} of {total}: {verb} {clean(who.id)} ──"
         terminal = self.terminal_here
         if number == 1 or self._options.yes or terminal is None:
@@ -158,10 +161,15 @@ class CommandLine:
         said = await terminal.line(f"{words}  Enter opens it, n stops here: ")
         return said is not None and said.strip().lower() not in ("n", "no", "q")
 
+    def _clear(self) -> None:
+        if self.give_way is not None:
+            self.give_way()
+
     async def terminal(self, argv: Sequence[str], env: Mapping[str, str] | None) -> int:
         """Let a child have stdin, stdout and stderr; its exit code. Raises Unsupported without a terminal."""
         if not (_stdin_is_terminal() and sys.stdout.isatty()):
             raise Unsupported("there is no terminal to hand over", todo="run it from a terminal")
+        self._clear()
         sys.stdout.flush()
         interrupts.handed_over = True
         fd = sys.stdin.fileno()

@@ -77,6 +77,12 @@ class Live:
             sys.stderr.write(f"\r\x1b[K{line[: tty_size() - 1]}")
             sys.stderr.flush()
 
+    def give_way(self) -> None:
+        """Draw no more progress: the terminal is somebody else's from here on."""
+        self._erase()
+        sys.stderr.flush()
+        self._screen = False
+
     def end(self) -> None:
         """Show what is still held back and take the line of progress away."""
         self._erase()

@@ -149,3 +149,4 @@ def test_an_action_on_a_node_loads_no_backend_of_engines() -> None:
     modules = loaded("node", "exec", "here", "--yes", "--", "true")
     engines = {name for name in modules if name.startswith(("backends.docker.", "backends.compose.", "docker."))}
     assert {name for name in engines if not name.endswith(".hosts")} == set()
+    assert "backends.kinds.container" not in modules

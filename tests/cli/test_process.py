@@ -45,7 +45,7 @@ def loaded(*words: str) -> set[str]:
     return set(json.loads(done.stderr.splitlines()[-1]))
 
 
-HEAVY = {"textual", "rich", "asyncssh", "cryptography", "pydantic", "yaml", "psutil", "asyncio"}
+HEAVY = {"textual", "rich", "asyncssh", "cryptography", "docker", "pydantic", "yaml", "psutil", "asyncio"}
 
 
 def backends(modules: set[str]) -> set[str]:
@@ -53,7 +53,16 @@ def backends(modules: set[str]) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["node", "--help"], ["node", "exec", "--help"], ["nod"], ["node", "xec"]]
+    "words",
+    [
+        ["--help"],
+        ["node", "--help"],
+        ["node", "exec", "--help"],
+        ["container", "--help"],
+        ["stack", "up", "--help"],
+        ["nod"],
+        ["node", "xec"],
+    ],
 )
 def test_help_and_mistakes_load_no_backend_and_nothing_heavy(words: list[str]) -> None:
     modules = loaded(*words)
