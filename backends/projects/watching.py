@@ -21,6 +21,8 @@ from backends.waking import wait
 
 LOOK_EVERY_S = 2.0
 """Seconds between two looks at the registry's file: a ``stat`` each, for other consoles write it too."""
+NAMES_WITHIN_S = 2.0
+"""How long a command that acts waits for the names that only the engine knows."""
 _NOTHING = Seen(taken_at=0.0)
 
 
@@ -50,6 +52,7 @@ class NodeProjects:
         self._registered: tuple[Registered, ...] = ()
         self._broken: str | None = None
         self._rows: tuple[Project, ...] = ()
+        self._launching: set[str] = set()
         self._emit: Emit
         self._news = asyncio.Event()
 
@@ -57,9 +60,14 @@ class NodeProjects:
         """Tell what is seen until cancelled."""
         self._emit, self._news = emit, nudge
         await self._read_registry()
-        self._tell()
+        if not self._context.rows_only:
+            self._tell()
         end = self._engines.subscribe(self._source.name, self._hear)
         try:
+            if self._context.rows_only:  # labels may tell of more than the registry knows: worth a moment
+                await wait(nudge, NAMES_WITHIN_S)
+                self._heard = False
+                self._tell()
             while True:
                 asked = await wait(nudge, LOOK_EVERY_S)
                 nudge.clear()
@@ -67,24 +75,29 @@ class NodeProjects:
                 heard, self._heard = self._heard, False
                 if asked and not heard:
                     self._engines.nudge(self._source.name)
-                if heard or changed or any(one.launch_pid and not being_launched(one) for one in self._registered):
+                if heard or changed or self._launch_ended():
                     self._tell()
         finally:
             end()
 
     def _hear(self, said: Seen | QuarterdeckError | None) -> None:
-        if said is None:
-            self._error = None
+        if said is None and self._error is None:
             self._emit.alive()
             return
         if isinstance(said, Missing):  # nobody said that there is an engine: then nothing runs
-            self._seen, self._error = _NOTHING, None if not self._registered else said
+            self._seen, self._error = _NOTHING, said if self._registered else None
         elif isinstance(said, QuarterdeckError):
             self._error = said
         else:
-            self._seen, self._error = said, None
+            self._seen, self._error = said or self._seen, None
         self._heard = True
         self._news.set()
+
+    def _launch_ended(self) -> bool:
+        """Whether a process that was launching something has gone without a word since the rows were made."""
+        launching = {one.name for one in self._registered if being_launched(one)}
+        ended, self._launching = self._launching - launching, launching
+        return bool(ended)
 
     async def _read_registry(self) -> bool:
         mark = self._registry.mark()
@@ -105,20 +118,22 @@ class NodeProjects:
             return
         seen = None if error is not None else self._seen
         made = rows.projects(self._source.name, self._registered, seen, read)
-        fault = words(error) if error is not None else self._broken
-        if fault is not None and error is not None:
+        fault, whose = self._broken, self._broken is not None
+        if error is not None:
+            fault, whose = words(error), ours(error)
             made = tuple(replace(row, fault=fault) for row in made)
-        self._emit(
-            Reading(
-                backend=self._source.backend,
-                source=self._source.name,
-                items=self._kept(made),
-                taken_at=self._context.clock(),
-                interval=self._source.interval,
-                fault=fault if made or self._broken else None,
-                ours=self._broken is not None or (error is not None and ours(error)),
-            )
+        reading = Reading(
+            backend=self._source.backend,
+            source=self._source.name,
+            items=self._kept(made),
+            taken_at=self._context.clock(),
+            interval=self._source.interval,
+            fault=fault,
+            ours=whose,
         )
+        self._emit(reading)
+        if seen is not None and fault is None and not made:
+            self._emit.alive()  # an empty reading alone looks like one that is still to come
 
     def _kept(self, made: tuple[Project, ...]) -> tuple[Project, ...]:
         """The same rows as objects that are known already where nothing of them changed."""

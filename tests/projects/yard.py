@@ -31,11 +31,11 @@ TWO = """\
 services:
   db:
     image: bb:1
-    command: mkdir -p /www && date +%s%N > /data/began && httpd -f -p 5432 -h /www
+    command: mkdir -p /www && echo at last > /www/began && exec httpd -f -p 5432 -h /www
     ports: 5432
     volumes: {data: /data}
     secrets: [db_password]
-    health: {test: 'wget -q -O /dev/null http://127.0.0.1:5432/ || [ -d /www ]', interval: 1, timeout: 2}
+    health: {test: wget -q -O /dev/null http://127.0.0.1:5432/began, interval: 1, timeout: 2}
     cpus: 0.5
     memory_mb: 64
     stop_timeout: 0
@@ -110,7 +110,14 @@ class Yard:
             given["definition"] = definition
         return await self.do("add", None, **given)
 
-    async def look(self, view: str, name: str = "shop", node: str = "here", **arguments: Any) -> Any:
+    async def added(self, tmp_path: Path, text: str = "") -> Path:
+        """A project ``shop`` with a folder and the definition of two services, or another; returns that file."""
+        file = write(tmp_path, text or TWO)
+        outcome = await self.add(folder_of(tmp_path), file)
+        assert outcome.outcome == "done", outcome
+        return file
+
+    async def view(self, view: str, name: str = "shop", node: str = "here", **arguments: Any) -> Any:
         """A view of one project."""
         declared = self.deck.catalog.find("project", view)
         row = self.row(name, node)
@@ -120,7 +127,7 @@ class Yard:
 
     async def status(self, name: str = "shop", node: str = "here") -> dict[str, Any]:
         """The rows of ``status`` by service."""
-        rows = await self.look("status", name, node)
+        rows = await self.view("status", name, node)
         assert isinstance(rows, Rows)
         return {one.name: one for one in rows.items}
 
@@ -150,3 +157,10 @@ def write(tmp_path: Path, text: str = TWO, name: str = "two.yaml") -> Path:
     path = tmp_path / name
     path.write_text(text)
     return path
+
+
+def said_inside(engine: Dockerd, container: str, line: str) -> str:
+    """What a shell line says inside a container."""
+    made = engine.client.exec_create(container, ["/bin/sh", "-c", line])
+    said: bytes = engine.client.exec_start(made["Id"])
+    return said.decode()
