@@ -30,6 +30,8 @@ from widgets.place import heading
 PAINT_EVERY = 0.25
 _SLICE_S = 0.002
 """Seconds of work on lines before others get their turn."""
+_TURNS = 6
+"""Turns that others get in a row: a key is handed on from one task to the next before it is answered."""
 _REST_S = 0.06
 """Seconds that lines wait after a key, so that what it does is not held up by them."""
 _TOO_SLOW_S = 0.4
@@ -151,7 +153,8 @@ class LogPlace(Filtered):
 
     async def _give_way(self) -> None:
         """Let keys and the screen have their turn; longer after a key, or while the filter is applied anew."""
-        await asyncio.sleep(0)
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
         while (left := self._calm_until - time.monotonic()) > 0:
             await asyncio.sleep(left)
         while self._refilter is not None:

@@ -14,14 +14,15 @@ from backends.docker.contract import Client
 from backends.docker.log_frames import Frames, Said
 from backends.docker.log_times import Stamp, said_to_engine
 
-_AT_ONCE = 64 * 1024
+_AT_ONCE = 16 * 1024
+"""Bytes taken in one go: the interpreter is held for as long as it takes to make lines of them."""
 _SMALL = 4096
 _LULL_S = 0.01
 """Seconds that a trickle is left to gather: the engine sends every line by itself."""
 _OVERLAP_NS = 2_000_000
 """What is read again after an interruption: lines of the two streams may be written down out of order."""
 _REMEMBERED = 1000
-_AHEAD = 4
+_AHEAD = 8
 """Batches that may wait for whoever reads them; then the engine waits."""
 
 

@@ -157,6 +157,8 @@ class Dockerd:
         if process is not None:
             process.kill()
             process.wait(timeout=10)
+            # Its containerd dies with it; where nobody reaps that, the next one would wait for it by this file.
+            (self.folder / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
 
     @staticmethod
     def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -250,6 +252,16 @@ def _made(number: int) -> Dockerd:
     return made
 
 
+@contextlib.contextmanager
+def started(number: int = 97) -> Iterator[Dockerd]:
+    """An engine outside of tests, for benchmarks."""
+    made = _made(number)
+    try:
+        yield made
+    finally:
+        made.remove()
+
+
 @pytest.fixture(scope="session")
 def engine_of_session() -> Iterator[Dockerd]:
     """The engine of this test process, as the last test left it."""
@@ -271,13 +283,13 @@ StartDockerd = Callable[[], Dockerd]
 @pytest.fixture
 def engine_at() -> Iterator[StartDockerd]:
     """Starts engines of the test's own: to be stopped, killed and started again."""
-    started: list[Dockerd] = []
+    running: list[Dockerd] = []
 
     def start() -> Dockerd:
-        made = _made(10 + 4 * _number() + len(started))
-        started.append(made)
+        made = _made(10 + 4 * _number() + len(running))
+        running.append(made)
         return made
 
     yield start
-    for one in started:
+    for one in running:
         one.remove()
