@@ -7,6 +7,7 @@
     ├── Clash                   two declarations claim one key, verb or name     (a defect in the program)
     ├── Unsupported             this resource or backend cannot do that          exit 4
     ├── Refused                 the guard said no                                exit 4
+    │   └── Busy                somebody else works on it just now               exit 4
     ├── Declined                the operator said no                             exit 4
     ├── WitnessError            the log could not be written or read
     ├── Missing                 the thing acted on is not there
@@ -58,6 +59,10 @@ class Unsupported(QuarterdeckError):
 
 class Refused(QuarterdeckError):
     """The guard said no."""
+
+
+class Busy(Refused):
+    """Somebody else works on it just now: nothing was tried."""
 
 
 class Declined(QuarterdeckError):

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from app.errors import Denied, QuarterdeckError, Unsupported
+from app.errors import Busy, Denied, QuarterdeckError, Unsupported
 from app.fleet import Ref
 from app.plan import Plan, Result, Step
 
@@ -85,6 +85,8 @@ class Running:
     """Whether the step has told of any progress; without it there is nothing to draw a bar from."""
     result: Result | None = None
     message: str = ""
+    refused: bool = False
+    """Somebody else was at it, so nothing was tried."""
     started_at: float | None = None
     ended_at: float | None = None
     output: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
@@ -272,6 +274,9 @@ class Job:
         except asyncio.CancelledError:
             one.state, one.message = StepState.CANCELLED, "cancelled"
             raise
+        except Busy as error:
+            one.state, one.message, one.refused = StepState.FAILED, str(error), True
+            one.result = Result(4, str(error))
         except QuarterdeckError as error:
             one.state, one.message = StepState.FAILED, str(error)
             one.result = Result(1, str(error))
@@ -300,6 +305,8 @@ class Job:
         told = failed or last
         if failed is not None:
             ended, code = Ended.FAILED, (failed.result.exit_code if failed.result else 1) or 1
+            if failed.refused and all(one.state in (StepState.FAILED, StepState.SKIPPED) for one in steps):
+                ended = Ended.REFUSED  # by what somebody else is doing: nothing was done
         elif StepState.CANCELLED in states:
             ended, code = Ended.CANCELLED, 130
         elif StepState.SKIPPED in states:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import contextlib
 import getpass
 import os
 import posixpath
 import secrets
-import shlex
 import socket
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from app.column import clean
-from app.errors import ConfigurationError, Missing, QuarterdeckError, Refused, Unsupported
-from app.plan import Plan, Proof, Report, Result
+from app.errors import ConfigurationError, Missing, QuarterdeckError, TimedOut, Unsupported
+from app.plan import Proof, Report, Result
 from backends.compose.configured import Configured
 from backends.compose.declared import Declared, declared
 from backends.compose.look import ComposeFailed, NoProfile, look, spoken
@@ -26,7 +27,6 @@ from backends.compose.paths import NodePath
 from backends.compose.program import UNKNOWN, Program, Programs
 from backends.compose.script import DEFAULT_SOCKET, OURS, Lock, Where, acting, asking, complaint
 from backends.kinds.stack import Stack, StackVerbs
-from backends.node_verbs.running import perform
 
 if TYPE_CHECKING:
     from app.backend import Context
@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 RUN_S = 3 * 3600.0
 """How long one compose command may take: building on a small board is slow."""
+KEPT_LINES = 200
+"""Lines of compose's output that a failed outcome carries."""
+MOST_HELD = 1 << 16
+"""Characters of a line that has no end yet."""
 PLAN_S = 20.0
 """How long a node may take to say which compose it has, for the text of a plan."""
 
@@ -67,37 +71,56 @@ class Work:
         return self.configured
 
     async def compose(self, report: Report, *commands: Sequence[str]) -> Result:
-        """Run compose under the lock, output passed on as it comes; the result has compose's exit code and last words.
+        """Run compose under the lock, its lines in the log as they come; the result has its exit code and last words.
 
         Raises Refused where somebody else holds the lock, and what our own part of the script complains of.
         """
-        faults: list[QuarterdeckError] = []
-        lines: list[str] = []
-        held = ""
-
-        def through(text: str) -> str:
-            nonlocal held
-            *whole, held = (held + text).split("\n")
-            if not text and held:  # the end
-                whole, held = [*whole, held], ""
-            shown: list[str] = []
-            for line in whole:
-                fault = complaint(line, self.where)
-                if fault is not None:
-                    faults.append(fault)
-                else:
-                    shown.append(f"{line}\n")
-                    lines[:] = [*lines[-20:], line]
-            return "".join(shown)
-
+        heard = Heard(self.where, report)
         script = acting(self.where, self.program, self.lock, *commands)
-        result = await perform(self.link, script, report, timeout=RUN_S, through=through)
-        if faults and result.exit_code in OURS:
-            raise faults[0]
-        data = {name: value for name, value in result.data.items() if name != "stderr" or value}
-        if result.exit_code == 0:
-            return Result(0, "", data)
-        return Result(result.exit_code, result.message or last_words(lines) or "compose failed", data)
+        try:
+            async with asyncio.timeout(RUN_S):
+                code = await self.link.stream(script, stdout=heard, started=report.handle)
+        except TimeoutError:
+            raise TimedOut(f"compose did not end within {RUN_S / 3600:g} h; it was ended", where=self.row.id) from None
+        heard(b"", final=True)
+        if code in OURS and heard.fault is not None:
+            raise heard.fault
+        if code == 0:
+            return Result()
+        return Result(code, heard.last or f"compose ended with {code}", {"output": "\n".join(heard.lines)})
+
+
+class Heard:
+    """What a script says, line by line: compose's own lines go to the log, our own complaints are kept apart."""
+
+    def __init__(self, where: Where, report: Report) -> None:
+        self._where = where
+        self._report = report
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._held = ""
+        self.fault: QuarterdeckError | None = None
+        self.lines: deque[str] = deque(maxlen=KEPT_LINES)
+        """The last of compose's lines."""
+
+    def __call__(self, data: bytes, final: bool = False) -> None:
+        """Take the next piece; ``final`` ends the last line."""
+        *lines, self._held = (self._held + self._decoder.decode(data, final)).split("\n")
+        if final and self._held:
+            lines, self._held = [*lines, self._held], ""
+        self._held = self._held[-MOST_HELD:]
+        for line in lines:
+            fault = complaint(line, self._where)
+            if fault is not None:
+                self.fault = fault
+            elif line.strip():
+                self.lines.append(line.rstrip())
+                self._report.log(clean(line.strip()))
+
+    @property
+    def last(self) -> str:
+        """What compose said last that says something, shortened."""
+        wrong = [line for line in self.lines if line.lstrip().lower().startswith(("error", "no such", "failed"))]
+        return spoken((wrong or self.lines or [""])[-1])
 
 
 class ComposeBase(StackVerbs):
@@ -269,13 +292,6 @@ def failed(error: ComposeFailed) -> Result:
     return Result(error.code or 1, str(error))
 
 
-def last_words(lines: Sequence[str]) -> str:
-    """What compose said last that says something, shortened."""
-    said = [line.strip() for line in lines if line.strip()]
-    wrong = [line for line in said if line.lower().startswith(("error", "no such", "failed"))]
-    return spoken((wrong or said or [""])[-1])
-
-
 def who(what: str) -> str:
     """Who does something, from where and since when, for the next who wants to."""
     try:
@@ -291,9 +307,4 @@ def new_token() -> str:
     return secrets.token_hex(8)
 
 
-def quoted(words: Sequence[str]) -> list[str]:
-    """Words for a shell."""
-    return [shlex.quote(word) for word in words]
-
-
-__all__ = ["ComposeBase", "Plan", "Refused", "Work", "failed", "new_token", "quoted", "who"]
+__all__ = ["ComposeBase", "Work", "failed", "new_token", "who"]

@@ -31,6 +31,13 @@ def masked(document: Mapping[str, Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", _covered(document, known))
 
 
+def shown(document: Mapping[str, Any]) -> str:
+    """The document as YAML, secrets covered."""
+    import yaml
+
+    return yaml.safe_dump(masked(document), sort_keys=False, allow_unicode=True, default_flow_style=False)
+
+
 def _collect(value: Any, found: set[str]) -> None:
     if isinstance(value, dict):
         for key, one in cast("dict[Any, Any]", value).items():

@@ -15,7 +15,7 @@ from backends.compose.base import ComposeBase
 from backends.compose.configured import load
 from backends.compose.history import History
 from backends.compose.look import look
-from backends.compose.masked import masked
+from backends.compose.masked import shown
 from backends.compose.rows import PROJECT, SERVICE, container_state, projects
 from backends.docker.log_request import LogRequest
 from backends.docker.logs import log_stream
@@ -46,14 +46,11 @@ class Reading(ComposeBase):
 
     async def config(self, target: Stack) -> Text:
         """Show the configuration as compose resolves it, secrets masked."""
-        import yaml
-
         link = self.context.links.of(target.source)
         program = await self.programs.of(link)
         (answer,) = await look(link, program, [self.where_of(target)])
         answer.configured(program)
-        document = masked(load(answer.checked(), program, target.id))
-        return Text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=False))
+        return Text(shown(load(answer.checked(), program, target.id)))
 
     async def logs(
         self,

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.column import clean
-from app.errors import ConfigurationError, Missing, QuarterdeckError, Refused
+from app.errors import Busy, ConfigurationError, Missing, QuarterdeckError, Refused
 from backends.compose.paths import FAULT, PRELUDE, NodePath, wanted
 from backends.compose.program import Program
 
@@ -244,7 +244,8 @@ def complaint(line: str, where: Where) -> QuarterdeckError | None:
             f"${said} is not set for this login", where=node, todo="set it in ~/.profile there, or write the path out"
         )
     if kind == "busy":
-        return Refused(f"somebody works on it: {said}" if said else "somebody works on it", where=node, todo="wait")
+        words = f"somebody works on it: {said}" if said else "somebody works on it"
+        return Busy(words, where=node, todo="wait until that is over")
     if kind == "lock":
         return Refused(f"the lock {said} cannot be read", where=node, todo="remove it there if nobody works on it")
     return None

@@ -27,7 +27,7 @@ class Starting(ComposeBase):
     """What makes containers run."""
 
     async def up(
-        self, targets: Sequence[Stack], *, service: tuple[str, ...] = (), build: bool = False, wait: bool = True
+        self, targets: Sequence[Stack], *, service: tuple[str, ...] = (), build: bool = False, health: bool = True
     ) -> Plan:
         """Create and start what is missing; images that are not there are pulled."""
 
@@ -41,7 +41,7 @@ class Starting(ComposeBase):
                 before = await running(work)
                 await self.fetch(work, report, chosen, missing_only=True)
                 done = await work.compose(report, *commands)
-                if done.exit_code or not wait:
+                if done.exit_code or not health:
                     return done
                 return await self.well(work, report, chosen, done, steady=before)
 

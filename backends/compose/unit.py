@@ -10,7 +10,7 @@ from functools import partial
 from inspect import signature
 from typing import Any
 
-from app.errors import QuarterdeckError, Refused, TimedOut
+from app.errors import Busy, QuarterdeckError, TimedOut
 from app.link import Channel, Link
 from backends.compose.base import Work, new_token
 from backends.compose.script import complaint, holding
@@ -59,4 +59,4 @@ async def _held(channel: Channel, work: Work) -> None:
     if fault is not None:
         raise fault
     if line != "held" and not getattr(channel, "yielded", False):
-        raise Refused("the lock could not be taken", where=work.row.id)
+        raise Busy("the lock could not be taken", where=work.row.id)

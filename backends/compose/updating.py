@@ -67,7 +67,8 @@ class Updating(Stopping):
             done = await work.compose(report, ("up", "-d", *chosen))
             if done.exit_code:
                 return done
-            return await self.well(work, report, chosen, replace(done, message="nothing newer"), timeout=timeout)
+            found = await self.well(work, report, chosen, done, timeout=timeout)
+            return replace(found, message=f"nothing newer; {found.message}") if found.exit_code == 0 else found
         entry = await self._begin_entry(work.row, "update", before, after)
         done = await work.compose(report, ("up", "-d", *chosen))
         if done.exit_code == 0:
@@ -150,7 +151,7 @@ class Updating(Stopping):
             return found or Missing(
                 f"its history has no entry {to} to go back to", where=row.id, todo=f"there are: {there}"
             )
-        newest = entries[-1].after if entries else {}
+        newest = entries[-1].after if entries else dict[str, Ran]()
         older = [one for one in entries[:-1] if changed(newest, one.after)]
         if not older:
             return Missing(

@@ -72,7 +72,7 @@ class DemoStackVerbs(StackVerbs, Pretending):
         return Rows(columns, target.services)
 
     async def up(
-        self, targets: Sequence[Stack], *, service: tuple[str, ...] = (), build: bool = False, wait: bool = True
+        self, targets: Sequence[Stack], *, service: tuple[str, ...] = (), build: bool = False, health: bool = True
     ) -> Plan:
         """Pretend to start what is missing."""
         words = f"up -d{' --build' if build else ''}"

@@ -189,7 +189,7 @@ class StackVerbs:
         *,
         service: OneService = (),
         build: Annotated[bool, Help("build images first")] = False,
-        wait: Annotated[bool, Help("wait until all are healthy")] = True,
+        health: Annotated[bool, Help("wait until all are healthy")] = True,
     ) -> Plan:
         """Create and start what is missing; images that are not there are pulled."""
         raise Unsupported

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +17,6 @@ from app.inventory.model import Inventory, NodeEntry, SshDefaults
 from app.job import Job, Outcome
 from app.registry import Part
 from app.start import Start, open_deck
-from app.witness import Witness
 from backends.compose.backend import Compose
 from backends.kinds.stack import Stack
 from tests.servers.compose import Composes, Version
@@ -155,13 +153,10 @@ class Berth:
         method = getattr(self.backend, found.method)
         return await method(rows if view == "logs" else rows[0], **arguments)
 
-    def witnessed(self) -> list[dict[str, Any]]:
-        """Everything in the witness, as JSON."""
-        entries = Witness(self.deck.context.state / "witness").entries()
-        return [
-            json.loads(json.dumps(entry.__dict__ if hasattr(entry, "__dict__") else str(entry), default=str))
-            for entry in entries
-        ]
+    def witnessed(self) -> str:
+        """Everything in the witness, as it stands on disk."""
+        files = (self.deck.context.state / "witness").rglob("*")
+        return "".join(file.read_text(errors="replace") for file in files if file.is_file())
 
     # -- what lies on the nodes
 
@@ -186,8 +181,9 @@ class OpenBerth(Protocol):
         options: Mapping[str, str] | None = None,
         without: Sequence[str] = (),
         start: Start | None = None,
+        shop: str = SHOP,
     ) -> Awaitable[Berth]:
-        """``stacks`` of the node ``pi``, or of several ``nodes``; the shop lies in ``~/shop`` unless written anew."""
+        """``stacks`` of the node ``pi``, or of several ``nodes``; ``shop`` is the compose file in ``~/shop``."""
         ...
 
 
@@ -207,6 +203,7 @@ async def opened(
     options: Mapping[str, str] | None = None,
     without: Sequence[str] = (),
     start: Start | None = None,
+    shop: str = SHOP,
 ) -> AsyncGenerator[Berth]:
     """See ``OpenBerth``."""
     there = tmp_path / "there"
@@ -232,7 +229,7 @@ async def opened(
     deck = open_deck(start or Start(), parts=PARTS, inventory=inventory)
     berth = Berth(deck, engine, there, server)
     if not (there / "shop").exists():
-        berth.write("shop/docker-compose.yml", SHOP)
+        berth.write("shop/docker-compose.yml", shop)
     deck.feed.configure(inventory)
     try:
         yield berth

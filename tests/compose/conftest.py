@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.compose.berth import OpenBerth, opened
+from tests.compose.berth import Berth, OpenBerth, opened
 from tests.servers.compose import Composes, Version, composes
 from tests.servers.dockerd import Dockerd, engine, engine_at, engine_of_session
 from tests.servers.registry import registry, registry_at
@@ -27,10 +28,9 @@ async def berth(
     """Opens decks over nodes with a compose of one kind: ``await berth("v2")``, ``await berth("v1", ssh=True)``."""
     async with AsyncExitStack() as stack:
 
-        async def start(version: Version = "v2", *, ssh: bool = False, **more: object):  # noqa: ANN202 - a Berth
-            return await stack.enter_async_context(
-                opened(engine, composes, sshd_at, tmp_path, home, monkeypatch, version, ssh=ssh, **more)  # pyright: ignore[reportArgumentType]
-            )
+        async def start(version: Version = "v2", *, ssh: bool = False, **more: Any) -> Berth:
+            made = opened(engine, composes, sshd_at, tmp_path, home, monkeypatch, version, ssh=ssh, **more)
+            return await stack.enter_async_context(made)
 
         yield start
 
