@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -140,12 +140,10 @@ class Definition:
                 for name, service in self.services.items()
             }
         }
-        return json.dumps(said, ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(_canonical(said), ensure_ascii=False, separators=(",", ":"))
 
 
 def _plain(service: Service) -> dict[str, Any]:
-    from dataclasses import fields
-
     said = {spec.name: getattr(service, spec.name) for spec in fields(service)}
     for name in ("env", "volumes"):
         said[name] = dict(said[name])
@@ -153,3 +151,12 @@ def _plain(service: Service) -> dict[str, Any]:
     if service.health is not None:
         said["health"] = {key: value for key, value in asdict(service.health).items() if value is not None}
     return said
+
+
+def _canonical(value: Any) -> Any:
+    """Numbers in one way of writing: equal definitions are the same text whether 30 or 30.0 was said."""
+    if isinstance(value, dict):
+        return {key: _canonical(one) for key, one in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, (list, tuple)):
+        return [_canonical(one) for one in value]  # pyright: ignore[reportUnknownVariableType]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
