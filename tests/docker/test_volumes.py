@@ -13,7 +13,7 @@ from app.verb import Text
 from backends.docker.answers import objects
 from backends.kinds.volume import Volume
 from tests.docker.yard import yard
-from tests.reports import run_plan
+from tests.reports import RecordingReport, run_plan
 from tests.servers.dockerd import Dockerd
 from tests.servers.sshd import Sshd
 
@@ -115,24 +115,24 @@ async def test_prune_removes_only_what_was_shown(engine: Dockerd) -> None:
         engine.client.remove_volume("second")
         with pytest.raises(Refused, match="in use"):
             await run_plan(plan)
-        done = await plan.steps[1].run(report())
+        done = await plan.steps[1].run(RecordingReport())
         assert done is not None
         assert done.message == "volume second was gone already"
-        summed = await plan.steps[-1].run(report())
+        summed = await plan.steps[-1].run(RecordingReport())
         assert summed is not None
         assert summed.message == "pi: 0 of 2 volumes removed, 0 B reclaimed"
         assert names(engine) == {"first", "later"}
 
 
 async def test_one_that_cannot_go_does_not_keep_the_others(engine: Dockerd) -> None:
-    for name in ("a", "b", "c"):
+    for name in ("one", "two", "three"):
         engine.client.create_volume(name)
     async with yard(engine) as one:
         front = one.front
         ask = front.ask
 
         async def busy(question: Any) -> Any:
-            mounted(engine, "late", "b")
+            mounted(engine, "late", "two")
             return await ask(question)
 
         front.ask = busy
@@ -140,13 +140,7 @@ async def test_one_that_cannot_go_does_not_keep_the_others(engine: Dockerd) -> N
         assert (done.outcome, done.exit_code) == (Ended.FAILED, 1)
         assert "in use" in done.message
         assert "2 of 3 volumes removed" in one.log()
-        assert names(engine) == {"b"}
-
-
-def report() -> Any:
-    from tests.reports import RecordingReport
-
-    return RecordingReport()
+        assert names(engine) == {"two"}
 
 
 @pytest.mark.real("sshd")

@@ -85,12 +85,12 @@ class Yard:
         assert row is not None
         return row
 
-    def order(self, title: str, *names: str, node: str = NODE, mode: str = "normal", **arguments: Any) -> Order:
+    def order(self, title: str, *names: str, at: str = NODE, mode: str = "normal", **arguments: Any) -> Order:
         """``image pull`` with arguments, or for rows by name."""
         noun, _, verb = title.partition(" ")
         declared = self.deck.catalog.find(noun, verb)
         assert declared is not None, title
-        targets = tuple(Ref(noun, f"{node}/{name}") for name in names)
+        targets = tuple(Ref(noun, f"{at}/{name}") for name in names)
         made = Order(verb=declared, targets=targets, arguments=arguments, why="because")
         return replace(made, mode=mode)  # pyright: ignore[reportArgumentType]
 
@@ -106,7 +106,7 @@ class Yard:
 
     async def look(self, title: str, name: str, node: str = NODE) -> View:
         """Read a view of a row."""
-        order = self.order(title, name, node=node)
+        order = self.order(title, name, at=node)
         row = self.deck.feed.fleet.find(order.targets[0])
         if row is None:
             raise Missing("no such row", where=name)

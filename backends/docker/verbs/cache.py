@@ -27,7 +27,7 @@ def cache_going(engine: Engine, records: Sequence[CacheRecord], *, all: bool) ->
         return None
     size = sum(one.size_bytes for one in chosen if not one.shared)
     ids = [one.id for one in _leaves_first(chosen)]
-    text = "".join(f"POST /build/prune?all=1&filters={_filters(number)}, " for number in ids).removesuffix(", ")
+    text = f"POST /build/prune?all=1&filters={_filters('ID')}, once for each ID of {' '.join(ids)}"
     largest = max(chosen, key=lambda one: one.size_bytes)
     detail = f"largest: {clean(largest.description)[:80]}" if largest.description else ""
 

@@ -33,20 +33,21 @@ class ImagePrune(EngineVerbs, ImageVerbs):
         images = len(going)
         if cache and (record := cache_going(engine, before.cache, all=all)) is not None:
             going.append(record)
-        notes = ["layers that several of them share are counted with each; the sum is what was measured at the end"]
+        notes = [f"{node}: layers that images share are counted with each; what comes free is measured at the end"]
         if cache and len(going) == images:
             notes.append(f"{node}: nothing of the build cache can go")
 
         async def closing(tally: Tally) -> Result:
             after = await disk(engine, "image")
-            words = removed_words(tally, len(going), "thing", "things")
-            freed = before.layers - after.layers if before.layers is not None and after.layers is not None else None
+            one, many = ("image", "images") if len(going) == images else ("thing", "things")
+            words = removed_words(tally, len(going), one, many)
+            freed = _freed(before, after) if tally.removed else 0
             cached = tally.reclaimed
             data = {"node": node, "removed": tally.removed, "cache_reclaimed_bytes": cached}
             if freed is None:
                 return Result(0, f"{node}: {words}", {**data, "reclaimed_bytes": None})
-            said = f"{node}: {words}, {bytes_text(max(0, freed) + cached)} reclaimed"
-            return Result(0, said, {**data, "reclaimed_bytes": max(0, freed) + cached})
+            said = f"{node}: {words}, {bytes_text(freed + cached)} reclaimed"
+            return Result(0, said, {**data, "reclaimed_bytes": freed + cached})
 
         nothing = "every image is used by a container" if all else "no image without a name is unused"
         return prune_plan(
@@ -56,8 +57,14 @@ class ImagePrune(EngineVerbs, ImageVerbs):
             nothing=nothing,
             closing=closing,
             closing_text="GET /system/df",
-            notes=notes if images > 1 or cache else [],
+            notes=notes if images else notes[1:],
+            shared=bool(images),
         )
+
+
+def _freed(before: Disk, after: Disk) -> int | None:
+    """What the layers took before the question and do not take now; others may have pulled meanwhile."""
+    return max(0, before.layers - after.layers) if before.layers is not None and after.layers is not None else None
 
 
 def _unused(client: Client, *, named: bool) -> list[dict[str, Any]]:

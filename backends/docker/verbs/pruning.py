@@ -55,13 +55,13 @@ def prune_plan(
     closing: Closing,
     closing_text: str,
     notes: Sequence[str] = (),
-    total: int | None = None,
+    shared: bool = False,
     sized: bool = True,
 ) -> Plan:
     """One step for each thing, one after the other, and a last one that says what it came to.
 
-    ``total``: bytes of all of them together where that is not the sum; ``sized``: whether they have a size at all. One
-    that fails does not stop the others.
+    ``shared``: their sizes count what they have in common with each of them, so that the sum is a bound; ``sized``:
+    whether they have a size at all. One that fails does not stop the others.
     """
     if not going:
         return Plan(notes=[f"{node}: {nothing}", *notes])
@@ -78,7 +78,7 @@ def prune_plan(
         return await closing(tally)
 
     last = Step(nobody, f"{node}: {closing_text}", close, "sum", behind=tuple(step.name for step in steps))
-    return Plan(*steps, last, loses=_loses(node, going, total) if sized else _plain(node, going), notes=notes)
+    return Plan(*steps, last, loses=_loses(node, going, shared) if sized else _plain(node, going), notes=notes)
 
 
 def _removing(one: Going, tally: Tally, number: int, count: int) -> Callable[[Report], Awaitable[Result]]:
@@ -97,14 +97,14 @@ def _removing(one: Going, tally: Tally, number: int, count: int) -> Callable[[Re
     return run
 
 
-def _loses(node: str, going: Sequence[Going], total: int | None) -> list[str]:
+def _loses(node: str, going: Sequence[Going], shared: bool) -> list[str]:
     lines = [
         f"{one.what} on {node} ({', '.join(part for part in (bytes_text(one.size), one.detail) if part)})"
         for one in going
     ]
     known = [one.size for one in going if one.size is not None]
-    said = bytes_text(total if total is not None else sum(known)) if known else "size not known"
-    if total is None and known and len(known) < len(going):
+    said = f"{'at most ' if shared else ''}{bytes_text(sum(known))}" if known else "size not known"
+    if known and len(known) < len(going):
         said += f", and {len(going) - len(known)} of unknown size"
     return [*lines, f"{len(going)} in all: {said}"]
 
