@@ -28,7 +28,7 @@ MOST_CALLS = 4
 """Calls of one engine at once; further ones wait."""
 STREAMS_DIALLED = 2
 """Streams at once, the one of events included, where each is a session channel: one channel is left for calls."""
-_GREETING_S = 15.0
+GREETING_S = 15.0
 _END_S = 5.0
 
 
@@ -52,6 +52,7 @@ class NodeEngine:
         self._calls = asyncio.Semaphore(MOST_CALLS)
         self._idle: list[EngineClient] = []
         self._leases: set[_Lease] = set()
+        self._flows: set[Flow[Any]] = set()
         self._threads: set[asyncio.Future[Any]] = set()
         self._streams = 0
         self._closed = False
@@ -74,7 +75,7 @@ class NodeEngine:
 
     async def _met(self) -> tuple[Hello, Path]:
         if self._closed:
-            raise Unreachable("the console is closing", where=self.node)
+            raise Unreachable("the connection was closed here", where=self.node)
         path = await self.reach.path()
         async with self._greeting:
             if path != self._path:  # by another way than what is kept of it
@@ -89,11 +90,11 @@ class NodeEngine:
         def work() -> tuple[Hello, EngineClient]:
             from backends.docker.hello import greet
 
-            return greet(str(path), self.node, _GREETING_S)
+            return greet(str(path), self.node, GREETING_S)
 
         greeted = self._begun(in_thread(f"docker {self.node}", work))
         try:
-            async with asyncio.timeout(_GREETING_S):
+            async with asyncio.timeout(GREETING_S):
                 return await asyncio.shield(greeted)
         except TimeoutError:
             greeted.add_done_callback(_put_away)
@@ -116,8 +117,8 @@ class NodeEngine:
 
     async def _explained(self, error: Exception) -> Exception:
         found = translated(error, self.node)
-        refused = hasattr(error, "explanation")  # it answered: the connection is well
-        if isinstance(found, Unreachable) and not isinstance(found, TimedOut) and not refused:
+        answered = hasattr(error, "explanation") or isinstance(error, QuarterdeckError)  # the connection is well
+        if isinstance(found, Unreachable) and not isinstance(found, TimedOut) and not answered:
             self.lost()
             return await self.reach.explain(found)
         return found
@@ -218,16 +219,20 @@ class NodeEngine:
                 client.close()
 
         self._streams += 1
+        self._flows.add(flow)
         future = self._begun(in_thread(f"docker {self.node} stream", run))
         future.add_done_callback(lambda done: self._leases.discard(lease))
         future.add_done_callback(flow.fail)
         try:
             while batch := await flow.take():
                 yield batch
+            if self._closed:
+                raise Unreachable("the connection was closed here", where=self.node)
         except Exception as error:
             raise await self._explained(error) from None
         finally:
             self._streams -= 1
+            self._flows.discard(flow)
             flow.close()
             lease.end()
             if not future.done():
@@ -240,6 +245,8 @@ class NodeEngine:
         self._closed = True
         for lease in list(self._leases):
             lease.end()
+        for flow in list(self._flows):
+            flow.close()
         self.lost()
         await self.reach.close()
         if self._threads:

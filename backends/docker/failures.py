@@ -30,10 +30,16 @@ def translated(error: Exception, where: str) -> Exception:
     requests: Any = sys.modules.get("requests.exceptions")
     urllib3: Any = sys.modules.get("urllib3.exceptions")
     if docker is not None and isinstance(error, docker.APIError):
-        return _refusal(error, where)
+        failed: Any = error
+        return _refused(failed.status_code or 0, said(error), where)
     if docker is not None and isinstance(error, docker.InvalidVersion):
         return Unsupported(said(error), where=where, todo="it needs a newer engine")
     if requests is not None:
+        before: Any = error.__context__
+        if isinstance(error, (TypeError, KeyError)) and isinstance(before, requests.HTTPError):
+            # The library looks for a message in whatever JSON came with a refusal, and falls over it.
+            refusal: Any = before
+            return _refused(refusal.response.status_code, "no reason given", where)
         if isinstance(error, requests.Timeout):
             return TimedOut("the engine did not answer in time", where=where)
         if isinstance(error, requests.JSONDecodeError):
@@ -51,9 +57,8 @@ def translated(error: Exception, where: str) -> Exception:
     return error
 
 
-def _refusal(error: Any, where: str) -> QuarterdeckError:
-    status = error.status_code or 0
-    words = said(error)
+def _refused(status: int, words: str, where: str) -> QuarterdeckError:
+    """What an engine's refusal means; 5xx and the rest are answers that we can do nothing about."""
     if status == 404:
         return Missing(words, where=where)
     if status == 409:

@@ -33,7 +33,7 @@ FLUSH_S = 0.05
 MEMORY_S = 3600.0
 """How far back the engine is asked for what it remembers."""
 _LIST_S = 30.0
-_PING_S = 5.0
+PING_S = 5.0
 _MANY = 40
 """So many doubtful containers are listed with all the others."""
 
@@ -146,7 +146,7 @@ class Following:
                 if self._changed and self.listed and now - self._flushed_at >= FLUSH_S:
                     self._publish(hello)
                 if pinging is None and now - self._alive_at >= self._beat:
-                    pinging = self._begun(engine.reach.ping(_PING_S))
+                    pinging = self._begun(engine.reach.ping(PING_S))
                 await wait(self._wake, self._due(listing is None, pinging is None) - now)
                 self._wake.clear()
         except Exception:
@@ -196,10 +196,13 @@ class Following:
             filters = {key: list(names) for key, names in FILTERS.items()}
             return client.events(since=f"{since:.9f}", filters=filters, decode=True)
 
-        async with contextlib.aclosing(self._engine.batches(begin)) as batches:
-            async for batch in batches:
-                self._arrived += [one for one in map(event, batch) if one is not None]
-                self._wake.set()
+        try:
+            async with contextlib.aclosing(self._engine.batches(begin)) as batches:
+                async for batch in batches:
+                    self._arrived += [one for one in map(event, batch) if one is not None]
+                    self._wake.set()
+        except Missing as error:
+            raise BadAnswer(error.what, where=error.where) from None
 
     def _fold(self, hello: Hello) -> None:
         if not self.listed:

@@ -8,12 +8,12 @@ import threading
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Any
 
 from app.backend import Context
 from app.errors import QuarterdeckError
 from app.fleet import Fleet
 from app.inventory.model import Inventory, NodeEntry, SshDefaults
+from backends.docker.contract import Engines
 from backends.docker.engines import engines
 from backends.docker.summary import ContainerSummary, Seen
 from backends.sampling.links import NodeLinks
@@ -80,7 +80,7 @@ def threads() -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def opened(around: Context) -> AsyncGenerator[Any]:
+async def opened(around: Context) -> AsyncGenerator[Engines]:
     """The engines of a context; closed at the end, after which none of their threads is left."""
     held = around.shared(engines)
     try:
