@@ -105,9 +105,9 @@ class NodeReadings:
             self._settling = asyncio.get_running_loop().call_later(SETTLE_S, self._settled)
         self._soon()
 
-    def _used(self) -> None:
-        """There are new figures; once rows stand, they are told with the next beat."""
-        if self._answers and not self._told:
+    def _used(self, first: bool) -> None:
+        """There are new figures: the first ones are told at once, others with the next beat."""
+        if self._answers and (first or not self._told):
             self._soon()
 
     @property
@@ -116,7 +116,7 @@ class NodeReadings:
 
     def _settled(self) -> None:
         self._usage.settled = True
-        self._used()
+        self._used(True)
 
     # -- what is told
 

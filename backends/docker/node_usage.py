@@ -13,7 +13,8 @@ from app.link import Sample
 from backends.docker.contract import Engine
 from backends.docker.one_shot_stats import counters, machine_memory
 from backends.docker.summary import ContainerSummary
-from backends.docker.usage import EVERY_S, Counters, Look, Usage, probe, usage
+from backends.docker.usage import EVERY_S, Counters, Look, Usage, probes, usage
+from backends.rates import SHORTEST_S
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,9 @@ class _Known:
 
 
 class NodeUsage:
-    """Usage by container id. ``changed`` is called when there are new figures, from the event loop.
+    """Usage by container id.
+
+    ``changed`` is called when there are new figures, from the event loop: with true when something has its first.
 
     Nothing runs while no container does. An engine is asked (``GET /containers/ID/stats?one-shot=1``) only about
     containers whose control groups the sampler cannot find or read: engines in a virtual machine or without root, a
@@ -57,7 +60,9 @@ class NodeUsage:
     at a time, two side by side, every ``STATS_EVERY_S``.
     """
 
-    def __init__(self, node: str, context: Context, engine: Callable[[], Engine], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, node: str, context: Context, engine: Callable[[], Engine], changed: Callable[[bool], None]
+    ) -> None:
         self.node = node
         self.settled = False
         """There was a look with rates, or there will be none."""
@@ -65,8 +70,8 @@ class NodeUsage:
         self._engine = engine
         self._changed = changed
         self._known: dict[str, _Known] = {}
-        self._uptime_s: float | None = None
-        """Of the host at the last look."""
+        self._names: tuple[str, ...] = ()
+        """Of the probes."""
         self._unsubscribe: Callable[[], None] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._memory: int | None = None
@@ -80,7 +85,8 @@ class NodeUsage:
             known[one.id] = old if old is not None else _Known(now, "host" in one.networks)
         self._known = known
         if known and self._unsubscribe is None:
-            asked = (probe(one_shot=self._context.one_shot),)
+            asked = probes(one_shot=self._context.one_shot)
+            self._names = tuple(one.name for one in asked)
             self._unsubscribe = self._context.links.subscribe(self.node, asked, self._hear)
         elif not known:
             self.settled = True
@@ -94,7 +100,6 @@ class NodeUsage:
         if self._asking is not None:
             self._asking.cancel()
             self._asking = None
-        self._uptime_s = None
 
     def now(self) -> dict[str, Usage]:
         """What is known and not too old, by container id."""
@@ -108,31 +113,40 @@ class NodeUsage:
     # -- from the sampler
 
     def _hear(self, sample: Sample) -> None:
-        looks: tuple[Look, ...] | None = sample.answers.get("containers")
-        if looks is not None:
-            for look in looks:
-                self._fold(look, sample.taken_at)
-            self.settled = True
-        elif "containers" in sample.answers or "containers" in sample.faults:
-            for known in self._known.values():
-                known.missed += 1
-            self.settled = True
+        first = heard = False
+        for name in self._names:
+            looks: tuple[Look, ...] | None = sample.answers.get(name)
+            heard = heard or looks is not None
+            for look in looks or ():
+                first = self._fold(look, sample.taken_at) or first
+            if name in sample.answers or name in sample.faults:
+                self.settled = True
+                if looks is None:
+                    for known in self._known.values():
+                        known.missed += 1
         self._ask_where_unseen(sample.taken_at)
-        if looks is not None:
-            self._changed()
+        if heard:
+            self._changed(first)
 
-    def _fold(self, look: Look, at: float) -> None:
+    def _fold(self, look: Look, at: float) -> bool:
+        """Take a look in; says whether there are first figures of something."""
+        first = False
         for container_id, known in self._known.items():
             found = look.of(container_id)
             if found is None:
                 known.missed += 1
                 continue
+            known.missed = 0
             if known.asked:  # the clock of the other way of counting is another one
                 known.asked, known.before = False, None
-            known.missed = 0
-            known.usage = _told(usage(known.before, found, look.uptime_s - known.before_at), known)
+            seconds = look.uptime_s - known.before_at
+            if known.before is not None and -EVERY_S < seconds < SHORTEST_S:  # two answers that crossed each other
+                continue
+            before = known.usage
+            known.usage = _told(usage(known.before, found, seconds), known)
             known.before, known.before_at, known.at = found, look.uptime_s, at
-        self._uptime_s = look.uptime_s
+            first = first or before is None or (before.cpu_percent is None and known.usage.cpu_percent is not None)
+        return first
 
     # -- from the engine
 
@@ -153,7 +167,7 @@ class NodeUsage:
             unseen.sort(key=lambda one: self._known[one].asked_at)
             gate = asyncio.Semaphore(_STATS_SIDE_BY_SIDE)
             await asyncio.gather(*(self._ask_about(one, gate) for one in unseen[:STATS_AT_ONCE]))
-            self._changed()
+            self._changed(False)
             await asyncio.sleep(1.0 if self._context.one_shot else STATS_EVERY_S)
         self._asking = None
 

@@ -231,6 +231,7 @@ def usage(before: Counters | None, now: Counters, seconds: float) -> Usage:
     )
 
 
-def probe(*, one_shot: bool = False) -> Probe[tuple[Look, ...] | None]:
-    """The question to a host that runs containers; a one-shot look asks once for two looks."""
-    return Probe("containers", Tier.SLOW, parse, script=script(twice=one_shot), every=EVERY_S)
+def probes(*, one_shot: bool = False) -> tuple[Probe[tuple[Look, ...] | None], ...]:
+    """What a host that runs containers is asked: once for two looks, so that there are rates, then steadily for one."""
+    first = Probe("containers_first", Tier.ONCE, parse, script=script(twice=True))
+    return (first,) if one_shot else (first, Probe("containers", Tier.SLOW, parse, script=script(), every=EVERY_S))
