@@ -2,8 +2,9 @@
 
 ``python terminal_child.py exec|attach SOCKET JSON`` speaks with the engine on a Unix socket (Engine API, "Exec" and
 "Attach to a container") and passes bytes both ways. It ends with the exit code of what ran there; 125 says that the
-engine refused or was lost. ctrl-p ctrl-q leaves what runs running. The terminal is as it was before, however it ends.
-Only the standard library, and of that only what starts fast.
+engine refused or was lost. ctrl-p ctrl-q leaves an attachment; a shell gets them as any keys, for it has uses for them
+and many engines end it with its terminal. The terminal is as it was before, however this ends. Only the standard
+library, and of that only what starts fast.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ from typing import Any
 LOST = 125
 LEAVE = b"\x10\x11"
 """ctrl-p ctrl-q."""
+NEVER = "ctrl-^,ctrl-_,ctrl-^,ctrl-_,ctrl-^"
+"""Keys nobody types: an engine that is told none takes its default."""
 _ANSWER_S = 15.0
+_LEAVE_S = 2.0
+"""For the engine to let go of a terminal."""
+_LAST_S = 5.0
+"""At the end, to learn the exit code: the engine may be gone."""
 _PIECE = 1 << 15
 _MOST_WAITING = 1 << 20
 """Typed bytes kept for an engine that does not take them; then the keyboard waits."""
@@ -42,11 +49,13 @@ class Engine:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self.patience = _ANSWER_S
+        """Seconds to wait for an answer."""
 
     def open(self) -> socket.socket:
         """Connect."""
         one = socket.socket(socket.AF_UNIX)
-        one.settimeout(_ANSWER_S)
+        one.settimeout(self.patience)
         try:
             one.connect(self._path)
         except OSError as error:
@@ -205,9 +214,13 @@ class Frames:
 
 
 class Typed:
-    """Keys on their way to the container; finds ctrl-p ctrl-q among them."""
+    """Keys on their way to the container; finds ctrl-p ctrl-q among them.
 
-    def __init__(self) -> None:
+    ``passed``: the engine gets them too, and lets go of the container's terminal properly.
+    """
+
+    def __init__(self, *, passed: bool) -> None:
+        self._passed = LEAVE if passed else b""
         self._held = b""
         self.left = False
 
@@ -217,7 +230,7 @@ class Typed:
         before, found, _ = data.partition(LEAVE)
         if found:
             self.left, self._held = True, b""
-            return before
+            return before + self._passed
         self._held = LEAVE[:1] if data.endswith(LEAVE[:1]) else b""
         return data[: len(data) - len(self._held)]
 
@@ -225,14 +238,17 @@ class Typed:
 class Session:
     """Bytes between the terminal and a stream until one of them ends."""
 
-    def __init__(self, stream: socket.socket, first: bytes, *, tty: bool, stdin: bool) -> None:
+    def __init__(self, stream: socket.socket, first: bytes, *, tty: bool, stdin: bool, leaves: bool) -> None:
         self._stream = stream
         self._frames = None if tty else Frames()
         self._first = first
         self._reads_keys = True
         self._takes_keys = stdin
-        self._typed = Typed()
+        self._typed = Typed(passed=tty) if leaves else None
         self._waiting = b""
+        self._tty = tty
+        self._until: float | None = None
+        """When to go without the engine's word, once the operator asked to leave."""
         self.left = False
         """The operator asked to leave."""
         self.resized = True
@@ -242,14 +258,15 @@ class Session:
         """Until the stream ends or the operator leaves; ``resize(lines, columns)`` says whether it worked."""
         if self._first:
             self._show(self._first)
-        while not self.left:
+        while not self._over():
             if self.resized and resize is not None:
                 self._resize(resize)
             reads = [self._stream, wake]
             if self._reads_keys and len(self._waiting) < _MOST_WAITING:
                 reads.append(0)
             writes = [self._stream] if self._waiting else []
-            ready, able, _ = select.select(reads, writes, [], 0.05 if self.resized and resize is not None else None)
+            hurried = self.left or (self.resized and resize is not None)
+            ready, able, _ = select.select(reads, writes, [], 0.05 if hurried else None)
             if wake in ready:
                 with contextlib.suppress(OSError):
                     os.read(wake, 512)
@@ -259,6 +276,14 @@ class Session:
                 self._read_keys()
             if able:
                 self._write_stream()
+
+    def _over(self) -> bool:
+        """Whether the operator has left; a terminal's engine gets a moment to let go of it."""
+        if not self.left:
+            return False
+        if self._until is None:
+            self._until = time.monotonic() + (_LEAVE_S if self._tty and self._takes_keys else 0.0)
+        return time.monotonic() >= self._until
 
     def _resize(self, resize: Any) -> None:
         lines, columns = window()
@@ -278,6 +303,8 @@ class Session:
         return bool(data)
 
     def _show(self, data: bytes) -> None:
+        if self.left:  # the engine's own words on being left
+            return
         if self._frames is None:
             written(1, data)
             return
@@ -297,8 +324,12 @@ class Session:
                 with contextlib.suppress(OSError):
                     self._stream.shutdown(socket.SHUT_WR)
             return
-        keys = self._typed.feed(data)
-        self.left = self._typed.left
+        if self.left:
+            return
+        keys = data
+        if self._typed is not None:
+            keys = self._typed.feed(data)
+            self.left = self._typed.left
         if self._takes_keys:
             self._waiting += keys
             self._write_stream()
@@ -327,7 +358,8 @@ def ran(engine: Engine, what: str, asked: dict[str, Any]) -> int:
     tty, stdin = bool(asked["tty"]), bool(asked["stdin"])
     made = ""
     if what == "exec":
-        wanted = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True, "Tty": True, "Cmd": asked["command"]}
+        streams = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True}
+        wanted = {**streams, "Tty": True, "Cmd": asked["command"], "DetachKeys": NEVER}
         if asked.get("user"):
             wanted["User"] = asked["user"]
         if term := os.environ.get("TERM"):
@@ -347,7 +379,7 @@ def ran(engine: Engine, what: str, asked: dict[str, Any]) -> int:
             return False
         return True
 
-    session = Session(stream, first, tty=tty, stdin=stdin)
+    session = Session(stream, first, tty=tty, stdin=stdin, leaves=what == "attach")
     wake, waker = os.pipe()
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker)
@@ -363,6 +395,7 @@ def ran(engine: Engine, what: str, asked: dict[str, Any]) -> int:
         signal.signal(signal.SIGINT, on_leave)
     with Screen(raw=tty, lines=stdin and not tty), stream:
         session.run(resize if tty else None, wake)
+    engine.patience = _LAST_S
     if session.left:
         told(f"{asked['name']}: left running")
         return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +21,7 @@ from backends.docker.verbs.containers import ContainerActions
 from backends.kinds.container import Container
 from tests.servers.dockerd import Dockerd
 from tests.servers.sshd import Sshd
+from tests.waiting import eventually
 
 NODE = "pi"
 PIER = Part("backends.kinds.container:KIND", "tests.docker.pier:Pier")
@@ -71,6 +72,8 @@ class Asked:
     answer: Answer = field(default_factory=lambda: Answer(True, "because"))
     questions: list[Question] = field(default_factory=list[Question])
     terminals: list[list[str]] = field(default_factory=list[list[str]])
+    child: Callable[[list[str]], Awaitable[int]] | None = None
+    """Runs what wants the terminal; without one it ends with 0 at once."""
 
     async def ask(self, question: Question) -> Answer:
         """Answer."""
@@ -84,7 +87,7 @@ class Asked:
     async def terminal(self, argv: Sequence[str], env: Mapping[str, str] | None) -> int:
         """Keep what was to run."""
         self.terminals.append(list(argv))
-        return 0
+        return 0 if self.child is None else await self.child(list(argv))
 
 
 class Harbour:
@@ -108,6 +111,13 @@ class Harbour:
         if not isinstance(found, Container):
             raise Missing("no such row", where=name)
         return found
+
+    async def sees(self, name: str) -> Container:
+        """Wait until a container that was made meanwhile has a row."""
+        ref = Ref("container", f"{self.node}/{name}")
+        self.deck.feed.nudge("docker", self.node)
+        await eventually(lambda: self.deck.feed.fleet.find(ref), what=f"a row of {name}")
+        return self.row(name)
 
     def order(self, verb: str, *names: str, mode: str = "normal", **arguments: Any) -> Order:
         """An order for containers by name."""

@@ -94,10 +94,9 @@ async def test_cancelling_ends_it_in_the_container(port: Harbour, engine: Docker
 
 
 async def test_without_a_sh_programs_run_and_command_lines_say_so(port: Harbour, engine: Dockerd) -> None:
-    engine.run("bare")
-    engine.client.exec_start(engine.client.exec_create("bare", ["rm", "/bin/sh", "/bin/ash"])["Id"])
-    port.deck.feed.nudge("docker", "pi")
-    await eventually(lambda: any(c.name == "bare" for c in port.deck.feed.fleet.noun("container")))
+    engine.run("bare", "rm /bin/sh /bin/ash; exec sleep 100000")
+    await eventually(lambda: "exec" not in processes(engine, "bare"))
+    await port.sees("bare")
     done = await port.do("exec", "bare", command=("echo", "plain"))
     assert (done.exit_code, done.data["stdout"]) == (0, "plain\n")
     refused = await port.do("exec", "bare", command=("echo line",))

@@ -97,6 +97,8 @@ class RunningVerbs(OnEngine):
             note = "ctrl-c goes to its first process and may end it; ctrl-p ctrl-q leaves it running"
         if not stdin:
             note += "; it reads no input"
+        elif now.config.get("StdinOnce") and not tty:
+            note += "; but its input ends when you leave: it was made to read one terminal only"
         query = f"stream=1&stdin={int(stdin)}&stdout=1&stderr=1"
         text = f"POST /containers/{now.short}/attach?{query}"
         return Plan(Step(target, text, run), notes=[note], preconditions=[alive(now, "it runs")])
