@@ -82,6 +82,7 @@ class LogBytes:
         self._seam = seam
         self._passes = passes
         self._params = {"stdout": 1, "stderr": 1, "timestamps": 1, **params}
+        self.answered = False
         self.engine_time: float | None = None
         """Seconds since the epoch by the engine's clock when it answered; whole seconds."""
         self._room = threading.Semaphore(_AHEAD)
@@ -107,6 +108,7 @@ class LogBytes:
                 self.engine_time = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
             except (TypeError, ValueError):
                 self.engine_time = None
+            self.answered = True
             yield []
             frames = Frames(tty=self._tty)
             for data in _pieces(response.raw):

@@ -94,15 +94,17 @@ async def read(engines: Engines, request: LogRequest, asked: Asked) -> AsyncGene
             async for got in first:
                 yield got
         except (Unreachable, BadAnswer) as error:
-            if not asked.follow or source.engine_time is None:
+            if not asked.follow or not source.answered:
                 raise
             broken = True
             yield Note(_words(error))
     if not asked.follow:
         return
     standing = _Standing(engines, request)
+    pause = 0.0
     try:
         while True:
+            await asyncio.sleep(pause)
             async with aclosing(_standing_still(engine, request, standing, said=broken)) as waiting:
                 async for note in waiting:
                     if isinstance(note, _About):
@@ -112,6 +114,7 @@ async def read(engines: Engines, request: LogRequest, asked: Asked) -> AsyncGene
             begin = seam.begin() or since or about.started_at
             source = _bytes(request, about, asked, seam, tail=_REREAD, since=begin)
             broken = False
+            began = time.monotonic()
             try:
                 async with aclosing(engine.stream(source.begin)) as batches:
                     async for batch in batches:
@@ -128,6 +131,8 @@ async def read(engines: Engines, request: LogRequest, asked: Asked) -> AsyncGene
                 yield Note(_words(error))
             finally:
                 source.close()
+            # An engine that ends the log of what runs at once is not asked without pause.
+            pause = min(5.0, 2 * pause + 0.1) if time.monotonic() - began < 1 else 0.0
     finally:
         standing.leave()
 
@@ -136,16 +141,14 @@ async def _first(engine: Engine, source: LogBytes, asked: Asked) -> AsyncGenerat
     """The log as it is now and, where it is followed, until its container stops."""
     live = False
     kept: deque[Said] | None = None if asked.last is None else deque(maxlen=asked.last)
-    patience = LULL_S if asked.follow else _SILENT_S
     batches = engine.stream(source.begin)
     coming: asyncio.Task[list[Said]] | None = None
     try:
         while True:
             coming = coming or asyncio.create_task(anext(batches, _END))
-            if not live and source.engine_time is not None:
-                await asyncio.wait((coming,), timeout=patience)
-            else:
-                await asyncio.wait((coming,))
+            # An engine with nothing to say may leave even its first answer until there is something.
+            patience = LULL_S if asked.follow and source.answered else _SILENT_S
+            await asyncio.wait((coming,), timeout=None if live else patience)
             if not coming.done():
                 if not asked.follow:
                     raise TimedOut(f"the engine said nothing for {_SILENT_S:g} s", where=engine.node)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def local(name: str, socket: Path) -> NodeEntry:
 
 
 @asynccontextmanager
-async def engines_of(*entries: NodeEntry, ssh: SshDefaults | None = None) -> AsyncIterator[Engines]:
+async def engines_of(*entries: NodeEntry, ssh: SshDefaults | None = None) -> AsyncGenerator[Engines]:
     """The engines of these nodes, closed afterwards."""
     inventory = Inventory(nodes={entry.name: entry for entry in entries}, ssh=ssh or SshDefaults())
     network = links(lambda: inventory, nobody, one_shot=False, clock=time.monotonic)

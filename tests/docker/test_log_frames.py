@@ -90,7 +90,7 @@ def test_a_seam_loses_and_doubles_nothing() -> None:
     [("90s", 90), ("10m", 600), ("2h", 7200), ("1d", 86400), ("1h30m", 5400), ("1.5h", 5400), ("500ms", 0.5)],
 )
 def test_how_long_ago(said: str, seconds: float) -> None:
-    assert moment(said, now=1_800_000_000.0) == pytest.approx(1_800_000_000.0 - seconds)
+    assert abs(moment(said, now=1_800_000_000.0) - (1_800_000_000.0 - seconds)) < 0.001
 
 
 def test_moments_as_they_are_written() -> None:

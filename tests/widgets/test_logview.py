@@ -23,7 +23,7 @@ from widgets.log_buffer import KEEP, KEEP_BYTES, Kept, LogBuffer, tame
 from widgets.log_colour import Drawing, drawn, moment_text, origin_width
 from widgets.log_file import save
 from widgets.logview import LogPlace
-from widgets.page import plain
+from widgets.page import Span, plain
 
 Snap = Callable[..., bool]
 JOURNAL = next(verb for verb in NODE_VERBS if verb.name == "journal")
@@ -197,7 +197,10 @@ async def test_what_is_shown_is_saved_for_its_owner_alone(tmp_path: Path, monkey
 
 
 def test_a_file_that_is_there_is_not_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("widgets.log_file.time.strftime", lambda form: "now")
+    def now(form: str) -> str:
+        return "now"
+
+    monkeypatch.setattr("widgets.log_file.time.strftime", now)
     lines = [Kept(0, "x", None, "", False)]
     (tmp_path / "a-b-now.log").write_text("mine")
     path = save("a/b", lines, timestamps=True, origins=False, folders=(tmp_path,))
@@ -302,7 +305,7 @@ def test_lines_from_outside_are_tamed(hostile: str, safe: str) -> None:
 # how it is drawn
 
 
-def line(text: str, **more: Any) -> list[tuple[str, object]]:
+def line(text: str, **more: Any) -> list[Span]:
     how = cast("Drawing", more.pop("how", Drawing()))
     kept = Kept(more.pop("number", 0), text, more.pop("at", None), more.pop("origin", ""), more.pop("error", False))
     return list(drawn(kept, how))[1:]
@@ -366,7 +369,7 @@ def test_what_is_found_stands_out_over_other_colours() -> None:
         ("ERR", Token.MARK),
         ("OR", Token.CRIT),
     ]
-    assert plain(tuple(cast("Any", line("an ERROR", how=how)))) == "an ERROR"
+    assert plain(tuple(line("an ERROR", how=how))) == "an ERROR"
 
 
 # pictures
