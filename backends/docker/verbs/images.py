@@ -57,7 +57,12 @@ class ImageActions(LoginVerb, ImagePrune):
         return Plan(step, notes=notes, proofs=[self._there(target, target.source, wanted)])
 
     async def check_image(self, target: Image) -> Plan:
-        """Ask the registry whether it has a newer digest under this name; nothing is fetched."""
+        """Ask the registry whether it has a newer digest under this name; nothing is fetched.
+
+        Of one that came from no registry there is nothing to ask: that is said, and is no fault.
+        """
+        if target.state == "dangling" or not target.digests:
+            return Plan(notes=[f"{target.id}: it was built or loaded there, or has no name: no registry to ask"])
         wanted = _named(target)
 
         async def run(report: Report) -> Result:
@@ -65,9 +70,7 @@ class ImageActions(LoginVerb, ImagePrune):
             whole = await _image(engine, target.name, target.id)
             held = {one.rpartition("@")[2] for one in strings(whole.get("RepoDigests"))}
             if not held:
-                raise Unsupported(
-                    "it has no digest of a registry to compare: it was built or loaded there", where=target.id
-                )
+                raise Unsupported("the name means another image by now, which came from no registry", where=target.id)
             account = await account_on(self.context, target.source, wanted.registry, report)
             digest = await registry_digest(engine, wanted, account)
             newer = digest not in held

@@ -12,7 +12,8 @@ COVER = "••••••"
 _SECRET_NAME = re.compile(
     r"passw|passphrase|secret|token|api_?key|private_?key|access_?key|credential|auth", re.IGNORECASE
 )
-_SECRET_OPTION = re.compile(r"(\b(?:password|pass|passwd|credentials|secret)=)[^,\s]*", re.IGNORECASE)
+_SECRET_OPTION = re.compile(r"(\b(?:password|pass|passwd|credentials|secret)=)[^,]*", re.IGNORECASE)
+_IN_ADDRESS = re.compile(r"(//[^/:@\s]*:)[^/@\s]*@")
 
 
 def inspected(whole: Any) -> Text:
@@ -29,5 +30,6 @@ def _covered(value: Any, key: str = "") -> Any:
         name, equals, _ = value.partition("=")
         if key == "Env" and equals and _SECRET_NAME.search(name):
             return f"{name}={COVER}"
-        return _SECRET_OPTION.sub(rf"\1{COVER}", value) if key in ("o", "device") else value
+        if key in ("o", "device"):  # what a volume hands to mount
+            return _IN_ADDRESS.sub(rf"\1{COVER}@", _SECRET_OPTION.sub(rf"\1{COVER}", value))
     return value
