@@ -118,7 +118,7 @@ class Console(Steering):
             return refs
         here = getattr(self.place, "cursor_ref", None)
         one = here if here in refs else refs[0]
-        self.tell(f"{verb.name} shows {one.id} alone: it reads one at a time, and {len(refs)} are marked")
+        self.tell(f"{verb.name} reads one at a time: of {len(refs)} this is {one.id}")
         return (one,)
 
     def act(self, verb: Verb, targets: Sequence[Resource], arguments: Mapping[str, Any], *, hidden: int = 0) -> None:

@@ -160,6 +160,9 @@ def _keys(parts: Sequence[Part]) -> Iterator[str]:
     for noun, kind in kinds.items():
         yield f"## On {kind.plural}"
         yield ""
+        if kind.under in kinds:
+            yield f"Behind {kinds[kind.under].plural}: their number again goes from pane to pane."
+            yield ""
         yield "| Key | Verb | | | Id |"
         yield "|---|---|---|---|---|"
         for verb in catalog.on(noun):
@@ -175,7 +178,9 @@ follows `--` is a command for the targets.
 
 Results are on stdout: a table on a terminal, otherwise one JSON object with `items` and `errors`. Everything else is on
 stderr. Unknown figures are `null`. An action's items are outcomes with `id`, `verb`, `outcome`, `exit_code`, `message`,
-`job` and `trace`.
+`job` and `trace`. Lines that are read are items with `target` and `line`, and with `origin` (who of several said it),
+`at` (seconds since the epoch) and `error` (it came by standard error) where those are known. `show` adds `details`:
+what has to be asked for, as sections with `title`, `lines` and `rows`.
 
 Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 partly failed · 4 refused, falsified or declined ·
 130 interrupted.

@@ -33,6 +33,12 @@ def test_every_verb_of_every_kind_has_a_command_and_no_option_of_the_programs() 
                 assert param.option not in RESERVED
 
 
+def test_the_key_sheet_says_which_panes_stand_behind_a_number() -> None:
+    page = reference.keys()
+    assert "## On stacks\n\nBehind containers: their number again goes from pane to pane.\n" in page
+    assert "## On containers\n\n| Key" in page
+
+
 def completed(*words: str, incomplete: str = "") -> list[str]:
     """What bash would offer after ``quarterdeck WORDS``."""
     env = {

@@ -205,7 +205,7 @@ async def test_a_view_of_one_says_so_where_several_are_marked(world: World, shel
         await it.press("space", "g", "space", "t")
         await it.until(lambda: "e14" in it.screen() and it.place_name.startswith("bulb.parts"), it.screen())
         assert it.place_name == "bulb.parts bulb:pi/e14"
-        assert it.toasts() == ["parts shows pi/e14 alone: it reads one at a time, and 2 are marked"]
+        assert it.toasts() == ["parts reads one at a time: of 2 this is pi/e14"]
 
 
 async def test_a_view_goes_on_without_those_that_are_gone(world: World, shelves: Shelves) -> None:
