@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from backends.docker.hello import Hello
 
 HEARTBEAT_S = 10.0
-DIALLED_HEARTBEAT_S = 60.0
-"""Where a ping costs the node a process."""
 SETTLE_S = 0.25
 """Between two lists at the least, however many events come."""
 FLUSH_S = 0.05
@@ -145,7 +143,7 @@ class Following:
                     listing = self._begun(self._list(hello))
                 if self._changed and self.listed and now - self._flushed_at >= FLUSH_S:
                     self._publish(hello)
-                if pinging is None and now - self._alive_at >= self._beat:
+                if pinging is None and now - self._alive_at >= HEARTBEAT_S:
                     pinging = self._begun(engine.reach.ping(PING_S))
                 await wait(self._wake, self._due(listing is None, pinging is None) - now)
                 self._wake.clear()
@@ -162,14 +160,10 @@ class Following:
     def _doubts(self) -> bool:
         return self._every or bool(self._told.stale)
 
-    @property
-    def _beat(self) -> float:
-        return DIALLED_HEARTBEAT_S if self._engine.reach.dialled else HEARTBEAT_S
-
     def _due(self, may_list: bool, may_ping: bool) -> float:
-        due = [self._clock() + self._beat]
+        due = [self._clock() + HEARTBEAT_S]
         if may_ping:
-            due.append(self._alive_at + self._beat)
+            due.append(self._alive_at + HEARTBEAT_S)
         if self._changed and self.listed:
             due.append(self._flushed_at + FLUSH_S)
         if may_list and self._doubts:

@@ -7,6 +7,7 @@ import grp
 import os
 import shlex
 import stat
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from app.link import Link
 from backends.docker.dial import DialListener
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
+DIALLED_PING_S = 60.0
+"""Between two pings at the least where each is a process on the node."""
 _PREFIX = "unix://"
 _SECONDS = 10.0
 
@@ -68,6 +71,7 @@ class Reach:
         self._path: Path | None = None
         self._dial: DialListener | None = None
         self._lock = asyncio.Lock()
+        self._pinged_at = float("-inf")
 
     @property
     def dialled(self) -> bool:
@@ -108,8 +112,16 @@ class Reach:
         return self._dial.path
 
     async def ping(self, timeout: float) -> None:
-        """Have the engine say that it is alive, by a connection of its own. Raises Unreachable when it does not."""
+        """Have the engine say that it is alive, by a connection of its own. Raises Unreachable when it does not.
+
+        Where that would cost the node a process, the link's word is taken in between: it ends what goes through it
+        when the other side is gone.
+        """
         path = await self.path()
+        now = time.monotonic()
+        if self.dialled and now - self._pinged_at < DIALLED_PING_S:
+            return
+        self._pinged_at = now
         try:
             async with asyncio.timeout(timeout):
                 reader, writer = await asyncio.open_unix_connection(path)
