@@ -130,7 +130,7 @@ class LogPlace(Filtered):
         try:
             async for line in lines:
                 began = time.monotonic()
-                if began > until:
+                if began > until or self._refilter is not None:
                     await self._give_way()
                     began = time.monotonic()
                     until = began + _SLICE_S

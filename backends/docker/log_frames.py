@@ -57,6 +57,8 @@ class Pieces:
         The end of line that tells pieces apart is left out by some log drivers (``local``) behind the last of them.
         """
         if not self._rest:
+            if data.find(b"\n") == len(data) - 1:  # by far the most: one whole line
+                return [self._said(data[:-1])]
             return self.feed(data)
         moment, _, body = data.partition(b" ")
         if self._rest.startswith(moment + b" "):
@@ -72,7 +74,7 @@ class Pieces:
 
     def _said(self, line: bytes) -> Said:
         moment, blank, body = line.partition(b" ")
-        at = stamp(moment) if moment[4:5] == b"-" else None
+        at = stamp(moment)
         if at is None:
             body = line
         elif not blank:

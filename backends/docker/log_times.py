@@ -57,9 +57,13 @@ def _seconds(text: bytes) -> int:
 
 def stamp(text: bytes) -> Stamp | None:
     """RFC 3339 with any number of decimals, as engines write it; ``None`` for anything else."""
+    if text[4:5] != b"-":
+        return None
     try:
         seconds = _seconds(text[:19])
         rest = text[19:]
+        if len(rest) == 11 and rest[:1] == b"." and rest[10:] == b"Z":  # as Docker writes it
+            return seconds, int(rest[1:10])
         if rest.endswith(b"Z"):
             rest, offset = rest[:-1], 0
         elif rest[-6:-5] in (b"+", b"-") and rest[-3:-2] == b":":

@@ -229,6 +229,19 @@ async def test_leaving_ends_what_sends_the_lines() -> None:
         await eventually(lambda: app.closed)
 
 
+async def test_no_line_is_lost_while_a_filter_is_typed() -> None:
+    app = LogApp(f"line {n}" for n in range(3000))
+    async with app.run_test(size=(80, 12)) as pilot:
+        for count, key in enumerate(["slash", *"e 7", "backspace", "enter"]):
+            app.send(*(f"line {n}" for n in range(500)))
+            await pilot.press(key)
+            assert app.place.buffer.count >= 500 * count
+        buffer = app.place.buffer
+        await eventually(lambda: "6000 lines" in app.heading)
+        assert len(buffer) + buffer.dropped == buffer.count == 6000
+        await eventually(lambda: len(buffer.shown) == 6000)
+
+
 async def test_a_filter_that_takes_for_ever_is_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("widgets.logview._TOO_SLOW_S", 0.0)
     app = LogApp(f"line {n}" for n in range(1000))
