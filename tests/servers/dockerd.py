@@ -17,6 +17,7 @@ published by the engine's proxy).
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import json
 import os
@@ -27,7 +28,7 @@ import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,14 @@ BUSYBOX = "bb:1"
 
 
 def _number() -> int:
-    """Which of the test processes this is: 0 without xdist."""
-    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    """The first of the sixteen numbers that are this test process's own."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    return 16 * (int(worker.removeprefix("gw")) if worker else 20 + os.getpid() % 180)
+
+
+def _die_with_us() -> None:
+    """In the child: end when the test process does, also where that was killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 class Dockerd:
@@ -82,7 +89,7 @@ class Dockerd:
         bridge = f"qdt{self.number}"
         subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], check=False, capture_output=True)
         subprocess.run(
-            ["ip", "addr", "add", f"10.{213 + self.number % 40}.0.1/24", "dev", bridge],
+            ["ip", "addr", "add", f"10.{160 + self.number // 256}.{self.number % 256}.1/24", "dev", bridge],
             check=False,
             capture_output=True,
         )
@@ -96,7 +103,7 @@ class Dockerd:
             "pidfile": self.folder / "pid",
             "config-file": self.folder / "none.json",
             "bridge": bridge,
-            "default-address-pool": f"base={self._pool},size=24",
+            "default-address-pool": f"base={self._pool},size=26",
             "iptables": "false",
             "ip6tables": "false",
             "ip-masq": "false",
@@ -106,7 +113,9 @@ class Dockerd:
         argv = [PROGRAM, *(f"--{name}={value}" for name, value in options.items())]
         (self.folder / "none.json").write_text("{}")
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                argv, stdout=log, stderr=log, start_new_session=True, preexec_fn=_die_with_us
+            )
         deadline = time.monotonic() + 60
         while not self._answers():
             assert self._process.poll() is None, f"dockerd ended: {self.log()}"
@@ -115,7 +124,7 @@ class Dockerd:
 
     @property
     def _pool(self) -> str:
-        return f"10.{113 + self.number % 80}.0.0/16"
+        return f"10.{self.number // 32}.{8 * (self.number % 32)}.0/21"
 
     def _forwarding(self, how: str) -> None:
         """Let its containers reach each other where the machine forwards nothing, as one with a Docker of its own does.
@@ -233,7 +242,7 @@ class Dockerd:
                 client.remove_volume(one["Name"], force=True)
         for one in client.images(all=True):
             if BUSYBOX not in (one["RepoTags"] or []):
-                named = [tag for tag in one["RepoTags"] or [] if tag != "<none>:<none>"]
+                named: list[str] = [tag for tag in one["RepoTags"] or [] if tag != "<none>:<none>"]
                 for name in named or [one["Id"]]:
                     with contextlib.suppress(Exception):
                         client.remove_image(name, force=True)
@@ -253,7 +262,7 @@ def _made(number: int) -> Dockerd:
 
 
 @contextlib.contextmanager
-def started(number: int = 97) -> Iterator[Dockerd]:
+def started(number: int = 4000) -> Generator[Dockerd]:
     """An engine outside of tests, for benchmarks."""
     made = _made(number)
     try:
@@ -286,7 +295,7 @@ def engine_at() -> Iterator[StartDockerd]:
     running: list[Dockerd] = []
 
     def start() -> Dockerd:
-        made = _made(10 + 4 * _number() + len(running))
+        made = _made(_number() + 1 + len(running))
         running.append(made)
         return made
 
