@@ -24,6 +24,8 @@ STATS_EVERY_S = 10.0
 """Between two rounds of asking an engine."""
 STATS_AT_ONCE = 16
 """Containers an engine is asked about in one round; who waited longest comes first."""
+_SOON_S = 0.5
+"""Between the first rounds: rates need two."""
 _STATS_SIDE_BY_SIDE = 2
 _STATS_TIMEOUT_S = 10.0
 
@@ -119,12 +121,12 @@ class NodeUsage:
             heard = heard or looks is not None
             for look in looks or ():
                 first = self._fold(look, sample.taken_at) or first
-            if name in sample.answers or name in sample.faults:
-                self.settled = True
-                if looks is None:
-                    for known in self._known.values():
-                        known.missed += 1
+            if looks is None and (name in sample.answers or name in sample.faults):
+                for known in self._known.values():
+                    known.missed += 1
         self._ask_where_unseen(sample.taken_at)
+        if heard and self._asking is None:
+            self.settled = True
         if heard:
             self._changed(first)
 
@@ -163,12 +165,15 @@ class NodeUsage:
             self._asking = asyncio.create_task(self._ask(), name=f"stats of {self.node}")
 
     async def _ask(self) -> None:
+        rounds = 0
         while unseen := self._unseen(self._context.clock()):
             unseen.sort(key=lambda one: self._known[one].asked_at)
             gate = asyncio.Semaphore(_STATS_SIDE_BY_SIDE)
             await asyncio.gather(*(self._ask_about(one, gate) for one in unseen[:STATS_AT_ONCE]))
-            self._changed(False)
-            await asyncio.sleep(1.0 if self._context.one_shot else STATS_EVERY_S)
+            rounds += 1
+            first, self.settled = rounds <= 2, self.settled or rounds >= 2
+            self._changed(first)
+            await asyncio.sleep(_SOON_S if first else STATS_EVERY_S)
         self._asking = None
 
     async def _ask_about(self, container_id: str, gate: asyncio.Semaphore) -> None:
