@@ -95,6 +95,8 @@ class Following:
         self._told = told
         self._tell = tell
         self._clock = clock
+        self._before = told.last_at
+        """The newest event of the connection before this one; events of one connection are not quite in order."""
         self._wake = asyncio.Event()
         self._arrived: list[Event] = []
         self._touched: set[str] = set()
@@ -184,7 +186,7 @@ class Following:
     # -- events
 
     async def _read(self, hello: Hello) -> None:
-        since = max(self._told.last_at, hello.now - MEMORY_S)
+        since = max(self._before, hello.now - MEMORY_S)
 
         def begin(client: Client) -> Iterator[Any]:
             filters = {key: list(names) for key, names in FILTERS.items()}
@@ -203,9 +205,9 @@ class Following:
             return
         arrived, self._arrived = self._arrived, []
         for one in arrived:
-            if one.at <= self._told.last_at:  # told before the connection was lost
+            if one.at <= self._before:  # told before the connection was lost
                 continue
-            self._told.last_at = one.at
+            self._told.last_at = max(self._told.last_at, one.at)
             if one.type == "container":
                 self._touched.add(one.id)
             self._changed = self._told.heard(one, past=one.at < hello.now) or self._changed
@@ -235,7 +237,7 @@ class Following:
             told.listed(found.containers, newer)
         elif found.containers is not None:
             asked = found.asked.containers - newer
-            told.listed_some(asked, found.containers, settled=not told.announces)
+            told.listed_some(asked, found.containers)
         told.stale.containers |= newer & ((found.containers or {}).keys() | found.asked.containers)
         if found.images is not None:
             told.images = reused(told.images, found.images)

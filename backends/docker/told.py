@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
@@ -15,6 +15,17 @@ from backends.docker.summary import ContainerSummary, ImageSummary, NetworkSumma
 S = TypeVar("S", ImageSummary, VolumeSummary, NetworkSummary)
 
 _IMAGES = {"pull", "tag", "untag", "delete", "remove", "import", "load", "build", "prune"}
+_EXPECTED = {
+    "create": ("",),
+    "start": ("running",),
+    "unpause": ("running",),
+    "pause": ("paused",),
+    "die": ("exited", "restarting", "removing", "dead", "stopped", "stopping"),
+    "died": ("exited", "restarting", "removing", "dead", "stopped", "stopping"),
+}
+"""What a list may say after an event; empty for anything."""
+_MOST_DOUBTS = 4
+"""Lists that are not believed, one after another."""
 _OURS = re.compile(r"Up|Exited( \(-?\d+\))?")
 """A status in words of ours, put together from an event; the engine always says how long, too."""
 _COURSE = {"create", "start", "die", "died", "kill", "stop", "restart"}
@@ -53,6 +64,8 @@ class Told:
         """images, volumes or networks -> why its list could not be read."""
         self.courses: dict[str, Course] = {}
         self.stale = Stale()
+        self._expected: dict[str, tuple[tuple[str, ...], int]] = {}
+        """Id -> the states that its last event leaves possible, and how many lists did not know of it yet."""
         self.announces = False
         """The engine says ``restart`` before it starts a container again by itself, as Podman does."""
         self.last_at = 0.0
@@ -60,23 +73,40 @@ class Told:
 
     def listed(self, found: Mapping[str, ContainerSummary], newer: set[str]) -> None:
         """All containers were listed: what is not among them is gone, but for those events have told of since."""
-        kept = {key: one for key, one in self.containers.items() if key in newer}
-        fresh = {key: self._kept(one) for key, one in found.items() if key not in newer}
-        self.containers = {**fresh, **kept}
+        asked = (self.containers.keys() | found.keys()) - newer
+        self.listed_some(asked, found)
         for gone in [key for key in self.courses if key not in self.containers and key not in newer]:
             del self.courses[gone]
 
-    def listed_some(self, asked: set[str], found: Mapping[str, ContainerSummary], *, settled: bool) -> None:
-        """Some containers were listed again; ``settled``: one that has ended says whether it will be started again."""
+    def listed_some(self, asked: Iterable[str], found: Mapping[str, ContainerSummary]) -> None:
+        """Some containers were listed again; those that are not among ``found`` are gone."""
         for key in asked:
             one = found.get(key)
+            if not self._believed(key, one):
+                self.stale.containers.add(key)
+                if one is not None:
+                    self.containers.setdefault(key, one)
+                continue
             if one is None:
-                self.containers.pop(key, None)
-                self.courses.pop(key, None)
+                self._forget(key)
                 continue
             self.containers[key] = self._kept(one)
-            if settled and one.state in ("exited", "dead") and key in self.courses:
+            # Podman says "exited" of one that it is about to start again, too.
+            if one.state in ("exited", "dead") and key in self.courses and not self.announces:
                 self.courses[key].rests()
+
+    def _believed(self, key: str, one: ContainerSummary | None) -> bool:
+        """Whether a list is to be believed where events told otherwise: engines tell before their lists know."""
+        states, doubts = self._expected.pop(key, ((), 0))
+        if not states or doubts >= _MOST_DOUBTS or (one is not None and (one.state in states or "" in states)):
+            return True
+        self._expected[key] = states, doubts + 1
+        return False
+
+    def _forget(self, key: str) -> ContainerSummary | None:
+        self.courses.pop(key, None)
+        self._expected.pop(key, None)
+        return self.containers.pop(key, None)
 
     def _kept(self, one: ContainerSummary) -> ContainerSummary:
         """The object that is known already, where the new one says nothing but that time goes by."""
@@ -119,9 +149,10 @@ class Told:
         if not key or (past and old is None):
             return False
         if action in ("destroy", "remove"):
-            self.courses.pop(key, None)
-            return not past and self.containers.pop(key, None) is not None
+            return not past and self._forget(key) is not None
         counted = action in _COURSE and self._course(event)
+        if not past and action in _EXPECTED:
+            self._expected[key] = _EXPECTED[action], 0
         if old is None:
             self.stale.containers.add(key)
             return counted
@@ -129,7 +160,7 @@ class Told:
             new = self._dated(old)
         else:
             new = self._changed(old, event)
-            if action in ("start", "die", "died", "rename", "update", "restart", "unpause"):
+            if action in ("start", "die", "died"):
                 self.stale.containers.add(key)
         if new == old:
             return counted

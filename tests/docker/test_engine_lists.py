@@ -303,8 +303,28 @@ def test_a_list_older_than_an_event_does_not_undo_it(told: Told) -> None:
 def test_a_new_container_is_asked_for(told: Told) -> None:
     assert not told.heard(happened("create", id="new"))
     assert told.stale.containers == {"new"}
-    told.listed_some({"new"}, {}, settled=True)
+    told.stale.containers.clear()
+    for _ in range(4):  # the engine tells of it a moment before its list knows
+        told.listed_some({"new"}, {})
+        assert told.stale.containers == {"new"}
+        told.stale.containers.clear()
+    told.listed_some({"new"}, {})
+    assert not told.stale
     assert "new" not in told.containers
+
+
+@pytest.mark.parametrize(("action", "state"), [("pause", "paused"), ("die", "exited")])
+def test_a_list_that_does_not_know_yet_is_not_believed(told: Told, action: str, state: str) -> None:
+    key = "a" * 64
+    told.heard(happened(action))
+    told.stale.containers.clear()
+    before = lists.containers(answer("containers-1.41"), 2000.0)
+    told.listed_some({key}, before)
+    assert told.containers[key].state == state
+    assert told.stale.containers == {key}, "it is asked for again"
+    for _ in range(4):
+        told.listed_some({key}, before)
+    assert told.containers[key].state == "running", "in the end the list is right"
 
 
 def test_what_other_events_make_doubtful(told: Told) -> None:
