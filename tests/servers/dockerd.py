@@ -240,7 +240,8 @@ class Dockerd:
         for one in volumes:
             with contextlib.suppress(Exception):
                 client.remove_volume(one["Name"], force=True)
-        for one in client.images(all=True):
+        images: list[dict[str, Any]] = client.images(all=True)
+        for one in images:
             if BUSYBOX not in (one["RepoTags"] or []):
                 named: list[str] = [tag for tag in one["RepoTags"] or [] if tag != "<none>:<none>"]
                 for name in named or [one["Id"]]:
