@@ -18,8 +18,8 @@ from backends.rates import SHORTEST_S
 
 log = logging.getLogger(__name__)
 
-OLD_S = 3.2 * EVERY_S
-"""Figures older than this are no longer told."""
+OLD_AFTER = 3.2
+"""Figures older than so many looks are no longer told."""
 STATS_EVERY_S = 10.0
 """Between two rounds of asking an engine."""
 STATS_AT_ONCE = 16
@@ -77,6 +77,8 @@ class NodeUsage:
         self._unsubscribe: Callable[[], None] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._memory: int | None = None
+        entry = context.inventory().nodes.get(node)
+        self._old_s = OLD_AFTER * max(EVERY_S, entry.interval if entry is not None else 0.0)
 
     def want(self, containers: tuple[ContainerSummary, ...]) -> None:
         """These have processes now; begins or ends the looking."""
@@ -105,7 +107,7 @@ class NodeUsage:
 
     def now(self) -> dict[str, Usage]:
         """What is known and not too old, by container id."""
-        oldest = self._context.clock() - OLD_S
+        oldest = self._context.clock() - self._old_s
         return {
             one: known.usage
             for one, known in self._known.items()
@@ -157,7 +159,7 @@ class NodeUsage:
         return [
             one
             for one, known in self._known.items()
-            if known.asked or known.missed >= enough or now - max(known.at, known.since) > OLD_S
+            if known.asked or known.missed >= enough or now - max(known.at, known.since) > self._old_s
         ]
 
     def _ask_where_unseen(self, now: float) -> None:
