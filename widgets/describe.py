@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from app.column import Section, Token, duration_text, state
 from app.fleet import Fleet, Ref, Resource
 from app.kind import Kind
-from app.verb import View
-from widgets.details import Details
+from widgets.details import Ask, Details
 from widgets.key_hints import verb_hints
 from widgets.page import Line
 from widgets.pane import KeyHint
@@ -29,7 +28,7 @@ class DescribePlace(Place):
         self.noun = ref.kind
         self.name_of = f"describe {ref}"
         self._row: Resource | None = None
-        self._details = Details(self._ask, self._drawn_anew, name=str(ref))
+        self._details = Details(self._who_knows, self._drawn_anew, name=str(ref))
         self._ended_jobs = 0
 
     @property
@@ -71,13 +70,13 @@ class DescribePlace(Place):
         self._details.begin()
         self.take(self.bridge.deck.feed.fleet)
 
-    def _ask(self) -> Awaitable[View] | None:
-        """Ask for what the row does not hold; ``None`` where its kind or its backend has no more."""
+    def _who_knows(self) -> Ask | None:
+        """How to ask for what the row does not hold; ``None`` where its kind or its backend has no more."""
         deck, row, name = self.bridge.deck, self.bridge.deck.feed.fleet.find(self.ref), self.kind.details
         verb = deck.catalog.find(self.ref.kind, name) if name else None
         if row is None or verb is None or verb not in deck.offered(row):
             return None
-        return deck.look(verb, row, {})
+        return lambda: deck.look(verb, row, {})
 
     def _drawn_anew(self) -> None:
         if self.is_attached:

@@ -21,19 +21,25 @@ WITHIN = 30.0
 EVERY = 4.0
 """Seconds between two readings at the least, where news of the row make another one worth while."""
 
-Ask = Callable[[], Awaitable[View] | None]
-"""Asks for the sections; gives ``None`` where there is nobody to ask."""
+Ask = Callable[[], Awaitable[View]]
+"""Asks for the sections."""
 
 
 class Details:
     """Reads the sections; ``changed`` is called whenever there is something else to draw."""
 
     def __init__(
-        self, ask: Ask, changed: Callable[[], None], *, name: str, clock: Callable[[], float] = time.monotonic
+        self,
+        find: Callable[[], Ask | None],
+        changed: Callable[[], None],
+        *,
+        name: str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``find`` says how to ask now; ``None`` where there is nobody to ask."""
         self.sections: tuple[Section, ...] = ()
         self.fault = ""
-        self._ask = ask
+        self._find = find
         self._changed = changed
         self._name = name
         self._clock = clock
@@ -51,12 +57,12 @@ class Details:
         """Read now, unless that is under way."""
         if self.reading:
             return
-        asked = self._ask()
-        if asked is None:
+        ask = self._find()
+        if ask is None:
             return
         self._due = False
         self._begun_at = self._clock()
-        self._reading = asyncio.create_task(self._read(asked), name=f"details {self._name}")
+        self._reading = asyncio.create_task(self._read(ask), name=f"details {self._name}")
 
     def hear(self, row: Resource | None) -> None:
         """The row as it is now: more than a figure of it changed is a reason to read again, before long."""
@@ -81,10 +87,10 @@ class Details:
         if self._reading is not None:
             self._reading.cancel()
 
-    async def _read(self, asked: Awaitable[View]) -> None:
+    async def _read(self, ask: Ask) -> None:
         try:
             async with asyncio.timeout(WITHIN):
-                found = await asked
+                found = await ask()
         except QuarterdeckError as error:
             self.fault = str(error)
         except TimeoutError:
@@ -114,4 +120,4 @@ def _without_figures(row: Resource) -> tuple[object, ...]:
     return tuple(value for value in values if isinstance(value, bool) or not isinstance(value, int | float))
 
 
-__all__ = ["EVERY", "Details"]
+__all__ = ["EVERY", "Ask", "Details"]

@@ -72,6 +72,25 @@ async def test_leaving_ends_the_reading(world: World, shelves: Shelves) -> None:
         await it.until(lambda: shelves.left == ["pi/e14"])
 
 
+async def test_leaving_before_it_began_asks_nobody(shelves: Shelves) -> None:
+    asked: list[str] = []
+
+    async def answer() -> object:
+        asked.append("asked")
+        return None
+
+    read = details.Details(
+        lambda: answer,  # pyright: ignore[reportArgumentType, reportReturnType]
+        lambda: None,
+        name="x",
+    )
+    read.begin()
+    read.end()
+    while read.reading:
+        await asyncio.sleep(0)
+    assert asked == []
+
+
 async def test_a_fault_stands_in_place_and_the_last_answer_stays(world: World, shelves: Shelves) -> None:
     shelves.broken = True
     async with driven(deck=family_deck()) as it:
@@ -128,7 +147,7 @@ async def test_news_are_put_off_for_some_seconds(world: World, shelves: Shelves)
         return None
 
     read = details.Details(
-        answer,  # pyright: ignore[reportArgumentType]
+        lambda: answer,  # pyright: ignore[reportArgumentType, reportReturnType]
         lambda: None,
         name="x",
         clock=lambda: now[0],
