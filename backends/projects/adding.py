@@ -6,17 +6,16 @@ import asyncio
 from pathlib import Path
 
 from app.column import clean
-from app.errors import ConfigurationError, QuarterdeckError, Refused
+from app.errors import ConfigurationError, Refused
 from app.fleet import Ref
 from app.plan import Plan, Report, Result, Step
-from backends.docker.summary import Seen
 from backends.projects import folder, names
 from backends.projects.base import DEFAULT, OnProjects, from_file, read
 from backends.projects.definition import BLOCK, Definition
 from backends.projects.ground import Ground, Left
 from backends.projects.ports import NodePorts
 from backends.projects.registry import Registered
-from backends.projects.rows import first_port, found
+from backends.projects.rows import first_port
 
 _NOBODY = Ref("project", "")
 """Whom a step acts on whose target is not there yet."""
@@ -83,8 +82,7 @@ class AddVerb(OnProjects):
         self, ground: Ground, wanted: Registered, definition: Definition
     ) -> tuple[Registered, list[str]]:
         """Keep it with a block that nobody else has; tells which blocks were passed over, and who has them."""
-        seen = await self._everything(ground)
-        ports = NodePorts(ground.link, local=ground.entry.local, seen=seen)
+        ports = NodePorts(ground.link, local=ground.entry.local)
         await ports.look()
         listens = [
             (offset, service.listen)
@@ -100,32 +98,11 @@ class AddVerb(OnProjects):
                     return f"port {first + offset} is in use"
             return None
 
-        taken = {port for one in found(seen).values() if (port := first_port(one.labels)) is not None}
-        kept = await asyncio.to_thread(self.registry.add, wanted, taken, busy)
+        kept = await asyncio.to_thread(self.registry.add, wanted, await ground.blocks(), busy)
         if not passed:
             return kept, []
-        held = await ports.holders(passed.values())
+        held = await ports.holders(passed.values(), await ground.publishers())
         return kept, [f"{first} is passed over: port {port} is held by {held[port]}" for first, port in passed.items()]
-
-    async def _everything(self, ground: Ground) -> Seen:
-        """What the engine holds now, of all projects; one that does not answer holds nothing up."""
-        seen = ground.engine.seen
-        if seen is not None:
-            return seen
-        heard: asyncio.Future[Seen] = asyncio.get_running_loop().create_future()
-
-        def hear(said: Seen | QuarterdeckError | None) -> None:
-            if said is not None and not heard.done():
-                heard.set_result(said) if isinstance(said, Seen) else heard.set_exception(said)
-
-        end = ground.engines.subscribe(ground.node, hear)
-        try:
-            async with asyncio.timeout(15.0):
-                return await heard
-        except (QuarterdeckError, TimeoutError):
-            return Seen(taken_at=0.0)
-        finally:
-            end()
 
 
 def _adopted(name: str, path: str, left: Left, ground: Ground) -> int | None:

@@ -65,8 +65,9 @@ class Place:
 
     @property
     def labels_with_definition(self) -> dict[str, str]:
-        """The same for its network and volumes, which carry the whole definition."""
-        return {**self.labels, names.DEFINITION: self.definition.as_json()}
+        """The same for its network and volumes, which carry the whole definition, and where the secrets are."""
+        said = {**self.labels, names.DEFINITION: self.definition.as_json()}
+        return {**said, names.SECRETS: self.secrets} if self.secrets else said
 
 
 def volumes(place: Place, service: str) -> dict[str, str]:
@@ -113,6 +114,18 @@ def create(place: Place, service: str) -> dict[str, Any]:
         names.REQUIRED: "yes" if spec.required else "no",
     }
     return body
+
+
+def checked_sooner(body: Mapping[str, Any], api: str) -> Mapping[str, Any]:
+    """The same for an engine of an API version that can check more often while a container starts (from 1.44 on).
+
+    Older ones make their first check when the interval has gone by once.
+    """
+    major, _, minor = api.partition(".")
+    if "Healthcheck" not in body or not (major.isdecimal() and minor.isdecimal()) or (int(major), int(minor)) < (1, 44):
+        return body
+    check = {**body["Healthcheck"], "StartInterval": _NANO}
+    return {**body, "Healthcheck": {**check, "StartPeriod": max(check["StartPeriod"], 10 * _NANO)}}
 
 
 def digest(body: Mapping[str, Any]) -> str:

@@ -127,7 +127,7 @@ DEFAULT = Definition(
             volumes={"npm": "/root/.npm"},
             mounts=(Mount(target="/project"),),
             health=Health(
-                test="wget -q -T 9 -O /dev/null http://127.0.0.1:3000/",
+                test=("wget", "-q", "-T", "9", "-O", "/dev/null", "http://127.0.0.1:3000/"),
                 interval=30,
                 timeout=10,
                 start_period=300,

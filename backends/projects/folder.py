@@ -19,7 +19,7 @@ _HOLD_S = 15.0
 
 _RESOLVE = """\
 p=@
-case $p in '~') p=$HOME;; '~/'*) p=$HOME/${p#??};; esac
+case $p in '~') p=$HOME;; '~/'*) p=$HOME/${p#??};; /*) ;; *) p=$HOME/$p;; esac
 [ -e "$p" ] || { echo missing; exit; }
 [ -d "$p" ] || { echo file; exit; }
 cd -- "$p" 2>/dev/null || { echo denied; exit; }

@@ -12,6 +12,7 @@ from app.link import Link
 from backends.docker.contract import Client, Engine, Engines
 from backends.projects import names
 from backends.projects.registry import Registry
+from backends.projects.rows import first_port
 
 T = TypeVar("T")
 
@@ -86,22 +87,47 @@ class Ground:
 
     async def left(self, project: str) -> Left:
         """What the engine has of a project now; three lists in one call."""
-        wanted = {"label": [f"{names.PROJECT}={project}"]}
-
-        def work(client: Client) -> tuple[Any, Any, Any]:
-            return (
-                client.containers(all=True, filters=wanted),
-                client.volumes(filters=wanted),
-                client.networks(filters=wanted),
-            )
-
-        containers, volumes, networks = await self.ask(work)
+        containers, volumes, networks = await self._labelled(f"{names.PROJECT}={project}")
         network = next((one for one in networks if one["Name"] == names.network(project)), None)
         return Left(
             containers=tuple(_container(one) for one in containers),
-            volumes={str(one["Name"]): cast("dict[str, str]", one["Labels"] or {}) for one in volumes["Volumes"] or ()},
+            volumes={str(one["Name"]): cast("dict[str, str]", one["Labels"] or {}) for one in volumes},
             network=None if network is None else cast("dict[str, str]", network["Labels"] or {}),
         )
+
+    async def blocks(self) -> set[int]:
+        """The first ports of all projects of which the engine has something, registered here or not."""
+        found: set[int] = set()
+        for listed in await self._labelled(names.PROJECT):
+            for one in listed:
+                first = first_port(cast("dict[str, str]", one["Labels"] or {}))
+                if first is not None:
+                    found.add(first)
+        return found
+
+    async def _labelled(self, label: str) -> tuple[list[Any], list[Any], list[Any]]:
+        """Containers, volumes and networks with a label."""
+        wanted = {"label": [label]}
+
+        def work(client: Client) -> tuple[list[Any], list[Any], list[Any]]:
+            volumes: list[Any] = client.volumes(filters=wanted)["Volumes"] or []
+            return client.containers(all=True, filters=wanted), volumes, client.networks(filters=wanted)
+
+        return await self.ask(work)
+
+    async def publishers(self) -> dict[int, str]:
+        """The ports of the host that containers publish now, with the containers' names."""
+
+        def work(client: Client) -> list[Any]:
+            found: list[Any] = client.containers()
+            return found
+
+        return {
+            int(port["PublicPort"]): _container(one).name
+            for one in await self.ask(work)
+            for port in one["Ports"] or ()
+            if port.get("PublicPort")
+        }
 
     async def inspect(self, name: str) -> dict[str, Any] | None:
         """A container as it is; ``None`` where there is none of that name or id."""

@@ -5,6 +5,8 @@ Everything is looked at before it is made: a launch that was cut short is finish
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,11 +18,13 @@ from app.plan import Report, Result, Step
 from backends.docker.contract import Client
 from backends.projects import container_config, folder, names
 from backends.projects.container_config import ImageRun, Place
+from backends.projects.ground import Ground
 from backends.projects.ports import NodePorts
 from backends.projects.wellness import Unwell, tell_log, wait_until_well
 from backends.projects.work import Work
 
 _START_S = 60.0
+_AGAIN_S = 0.2
 PREPARE = "prepare"
 FINISH = "finish"
 
@@ -113,11 +117,24 @@ class Launch:
             labels = await self._ground.ask(work)
         except Refused:  # somebody was faster; whose it is will be seen
             labels = await self._ground.ask(work)
-        if labels is not None and labels.get(names.PROJECT) != project:
+        if labels is None:
+            return
+        if labels.get(names.PROJECT) != project:
             raise Refused(
                 f"a network '{name}' stands in the way that is not this project's",
                 where=self._ground.node,
                 todo="remove it",
+            )
+        self._refuse_other_secrets(labels)
+
+    def _refuse_other_secrets(self, labels: Mapping[str, str]) -> None:
+        """Raises Refused where what is there was made with the secrets of another login: ours would not open it."""
+        there = labels.get(names.SECRETS)
+        if there is not None and self._place.secrets and there != self._place.secrets:
+            raise Refused(
+                f"'{self._place.project}' was launched by another login, whose secrets are in {clean(there)}",
+                where=self._ground.node,
+                todo="start it as that login, or remove it with --volumes first",
             )
 
     async def _volume(self, name: str, service: str) -> None:
@@ -132,6 +149,7 @@ class Launch:
             raise Refused(
                 f"the volume '{name}' belongs to the project '{clean(held[names.PROJECT])}'", where=self._ground.node
             )
+        self._refuse_other_secrets(held)
 
     def _launching(self, service: str) -> Any:
         async def run(report: Report) -> Result:
@@ -256,21 +274,33 @@ class Launch:
         name = names.container(self._place.project, service)
 
         def work(client: Client) -> str:
-            return str(client.create_container_from_config(body, name)["Id"])
+            whole = container_config.checked_sooner(body, str(client.api_version))
+            return str(client.create_container_from_config(whole, name)["Id"])
 
-        try:
-            made = await self._ground.ask(work, timeout=_START_S)
-        except Refused:
-            found = await self._ground.own(self._place.project, service)
-            if found is None or found["Config"]["Labels"].get(names.CONFIG) != body["Labels"][names.CONFIG]:
-                raise Refused(
-                    f"somebody else is making '{name}' at this moment",
-                    where=self._ground.node,
-                    todo="wait until that is over, then start it again",
-                ) from None
-            return str(found["Id"])  # the same, made by another console: both wait for it
-        self._made.add(made)
-        return made
+        deadline = time.monotonic() + _START_S
+        while True:
+            try:
+                made = await self._ground.ask(work, timeout=_START_S)
+            except Refused as refused:
+                found = await self._ground.own(self._place.project, service)
+                if found is not None:
+                    return self._of_another(found, body, name)
+                if "in use" not in refused.what or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(_AGAIN_S)  # a name is taken a moment before its container can be seen
+            else:
+                self._made.add(made)
+                return made
+
+    def _of_another(self, found: dict[str, Any], body: dict[str, Any], name: str) -> str:
+        """A container that another console made at the same moment: the same is as good as ours."""
+        if found["Config"]["Labels"].get(names.CONFIG) == body["Labels"][names.CONFIG]:
+            return str(found["Id"])
+        raise Refused(
+            f"somebody else has just made '{name}', configured otherwise",
+            where=self._ground.node,
+            todo="look at it, then start the project again",
+        )
 
     async def _drop(self, container: str, seconds: int) -> None:
         def work(client: Client) -> None:
@@ -287,17 +317,14 @@ class Launch:
         words = error.what.lower()
         if "already allocated" not in words and "address already in use" not in words:
             return BadAnswer(f"{service} cannot be started: {error.what}", where=self._ground.node)
-        busy = await busy_ports(self._work, self._place, (service,))
+        busy = await busy_ports(self._ground, self._place, (service,))
         said = "; ".join(busy) or f"one of the ports of {service} is in use: {error.what}"
         return Refused(said, where=self._ground.node, todo="end that, or remove the project and add it again")
 
 
-async def busy_ports(work: Work, place: Place, services: Sequence[str], but: Sequence[str] = ()) -> list[str]:
-    """The ports of services on which somebody else listens, with who it is; ``but`` names containers of our own."""
-    import asyncio
-
-    ground = work.ground
-    ports = NodePorts(ground.link, local=ground.entry.local, seen=ground.engine.seen)
+async def busy_ports(ground: Ground, place: Place, services: Sequence[str]) -> list[str]:
+    """The ports of services on which somebody listens, with who it is."""
+    ports = NodePorts(ground.link, local=ground.entry.local)
     await ports.look()
 
     def look() -> dict[int, str]:
@@ -309,5 +336,5 @@ async def busy_ports(work: Work, place: Place, services: Sequence[str], but: Seq
         }
 
     busy = await asyncio.to_thread(look)
-    held = await ports.holders(busy, but) if busy else {}
+    held = await ports.holders(busy, await ground.publishers()) if busy else {}
     return [f"port {port} ({service}) is held by {held[port]}" for port, service in busy.items()]

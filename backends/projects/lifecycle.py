@@ -29,7 +29,7 @@ class LifeVerbs(OnProjects):
         work = Work(known.ground, known.name, launching=True)
         launch = Launch(work, target, _place(known), services, timeout=timeout)
         running = {c.service: c for c in known.left.containers if c.state == "running"}
-        await self._refuse_busy(work, known, [one for one in services if one not in running])
+        await self._refuse_busy(known, services)
         notes = [*known.notes, *_undefined(known)]
         if running:
             notes.append(f"what runs as it is defined stays: {', '.join(one for one in services if one in running)}")
@@ -59,8 +59,7 @@ class LifeVerbs(OnProjects):
         work = Work(known.ground, known.name, launching=True)
         stopping = Stopping(work, target, known.name, doomed, known.definition)
         launch = Launch(work, target, _place(known), services, timeout=timeout)
-        stays = {c.service for c in known.left.containers if c.state == "running"}
-        await self._refuse_busy(work, known, [one for one in services if one not in stays])
+        await self._refuse_busy(known, services)
         steps: list[Step] = [*stopping.steps(), *launch.steps(after=stopping.names)]
         return Plan(*steps, notes=[*known.notes, *_dependents(known, service)])
 
@@ -101,10 +100,10 @@ class LifeVerbs(OnProjects):
             registered=None,
         )
 
-    async def _refuse_busy(self, work: Work, known: Known, services: Sequence[str]) -> None:
+    async def _refuse_busy(self, known: Known, services: Sequence[str]) -> None:
         """Raises Refused where somebody else listens on a port that is about to be published."""
-        own = [c.name for c in known.left.containers]
-        busy = await busy_ports(work, _place(known), services, own)
+        runs = {one.service for one in known.left.containers if one.runs}  # these ports are its own
+        busy = await busy_ports(known.ground, _place(known), [one for one in services if one not in runs])
         if busy:
             raise Refused(
                 "; ".join(busy),

@@ -6,12 +6,11 @@ import ipaddress
 import re
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from app.column import clean
 from app.link import Link
-from backends.docker.summary import Seen
 
 _LISTENING = "0A"
 _READ = "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null; :"
@@ -85,10 +84,9 @@ def bindable(address: str, port: int) -> bool:
 class NodePorts:
     """The ports of one node as they are now."""
 
-    def __init__(self, link: Link, *, local: bool, seen: Seen | None) -> None:
+    def __init__(self, link: Link, *, local: bool) -> None:
         self._link = link
         self._local = local
-        self._seen = seen
         self._listeners: tuple[Listener, ...] = ()
 
     async def look(self) -> None:
@@ -101,16 +99,10 @@ class NodePorts:
             return True
         return self._local and not bindable(address, port)
 
-    async def holders(self, ports: Iterable[int], but: Iterable[str] = ()) -> dict[int, str]:
-        """Who holds ports, in words; containers named in ``but`` hold nothing."""
-        mine = frozenset(but)
+    async def holders(self, ports: Iterable[int], containers: Mapping[int, str]) -> dict[int, str]:
+        """Who holds ports, in words; ``containers`` are those that publish one, by port."""
         wanted = set(ports)
-        held: dict[int, str] = {}
-        for container in self._seen.containers if self._seen is not None else ():
-            if container.state in ("running", "paused", "restarting") and container.name not in mine:
-                for one in container.ports:
-                    if one.public in wanted:
-                        held[one.public] = f"the container {clean(container.name)}"
+        held = {port: f"the container {clean(containers[port])}" for port in wanted if port in containers}
         rest = {one.inode: one.port for one in self._listeners if one.port in wanted - set(held)}
         if rest:
             answer = await self._link.run(_HOLDERS.replace("@", " ".join(sorted(rest))), timeout=20.0)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from app.paths import Paths
-from tests.projects.yard import TWO, Yard, folder_of, nodes, write, yard
+from tests.projects.yard import TWO, folder_of, nodes, write, yard
 from tests.servers.dockerd import Dockerd
 from tests.waiting import eventually
 
@@ -236,15 +236,8 @@ async def test_a_port_held_by_a_container_names_it(engine: Dockerd, tmp_path: Pa
         first = (await it.until("stopped")).first_port or 0
         host = {"port_bindings": {80: ("127.0.0.1", first)}}
         engine.run("squatter", ports=[80], host=host)
-        await eventually(lambda: "squatter" in seen_names(it))
         refused = await it.do("start")
         assert f"port {first} (db) is held by the container squatter" in refused.message
-
-
-def seen_names(it: Yard) -> set[str]:
-    backend: Any = it.deck.backends["projects"]
-    seen = backend.engines.of("here").seen
-    return {one.name for one in seen.containers} if seen is not None else set()
 
 
 @pytest.mark.parametrize("name", ["", "Shop", "a/b", "-x", "x-", "a" * 41, "a b", "[red]", "../x"])
@@ -316,3 +309,17 @@ async def test_an_image_that_cannot_be_fetched_is_named(engine: Dockerd, tmp_pat
         assert failed.outcome == "failed"
         assert "127.0.0.1:1" in failed.message
         assert engine.client.containers(all=True) == []
+
+
+async def test_data_made_with_another_logins_secrets_is_not_opened_with_ours(
+    engine: Dockerd, tmp_path: Path, commands: Callable[..., subprocess.Popen[str]]
+) -> None:
+    hosts, folder, file = hosts_file(tmp_path, engine), folder_of(tmp_path), write(tmp_path)
+    for name in ("ann", "bob"):
+        added = commands(hosts, "project", "add", "shop", str(folder), "--definition", str(file), home=tmp_path / name)
+        assert outcome(added)["outcome"] == "done"
+    assert outcome(commands(hosts, "project", "start", "shop", home=tmp_path / "ann"))["outcome"] == "done"
+    before = engine.client.inspect_container("qd-shop-db")["Id"]
+    refused = outcome(commands(hosts, "project", "start", "shop", home=tmp_path / "bob"))
+    assert "'shop' was launched by another login" in refused["message"]
+    assert engine.client.inspect_container("qd-shop-db")["Id"] == before

@@ -61,17 +61,20 @@ def taken() -> Iterator[int]:
 async def test_a_busy_port_is_found_and_its_holder_named(taken: int) -> None:
     link = LocalLink("here")
     for local in (True, False):
-        ports = NodePorts(link, local=local, seen=None)
+        ports = NodePorts(link, local=local)
         await ports.look()
         assert ports.busy("127.0.0.1", taken)
         assert not ports.busy("127.0.0.9", taken)
-        held = await ports.holders([taken])
+        held = await ports.holders([taken], {})
         assert f"(pid {os.getpid()})" in held[taken]
 
 
 async def test_what_cannot_be_named_is_said_to_be_so() -> None:
-    ports = NodePorts(LocalLink("here"), local=True, seen=None)
-    assert await ports.holders([1]) == {1: "something that this login may not see"}
+    ports = NodePorts(LocalLink("here"), local=True)
+    assert await ports.holders([1, 2], {2: "web"}) == {
+        1: "something that this login may not see",
+        2: "the container web",
+    }
 
 
 def test_binding_tells(taken: int) -> None:
