@@ -6,12 +6,12 @@ import asyncio
 import re
 import time
 from dataclasses import dataclass
-from functools import cached_property
 
 from app import column
+from app.backend import Context
 from app.column import Cell, Column, Token
 from app.errors import ConfigurationError, Missing, TimedOut
-from app.link import Forward
+from app.link import Forward, Links
 from app.plan import Plan, Report, Result, Step
 from app.verb import RowAction, Rows
 from backends.kinds.node import Node
@@ -112,13 +112,52 @@ TUNNEL_COLUMNS: tuple[Column[OpenTunnel], ...] = (
 TUNNEL_ACTIONS = (RowAction(key="x", verb="untunnel", label="close", take={"port": "port"}),)
 
 
+class OpenTunnels:
+    """The open tunnels of a console, whichever backend opened them; they end with it."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self.by_port: dict[tuple[str, int], Tunnel] = {}
+        """By node and local port."""
+
+    async def open(self, node: str, wanted: Spec) -> Tunnel:
+        """Open one over the node's link; raises Unreachable or TimedOut."""
+        link = self._links.of(node)
+        await link.open()
+        try:
+            async with asyncio.timeout(_OPEN_S):
+                forward = await link.forward(wanted.listen_host, wanted.listen_port, wanted.host, wanted.port)
+        except TimeoutError:
+            raise TimedOut(f"the tunnel was not open within {_OPEN_S:g} s", where=node) from None
+        real = Spec(wanted.listen_host, forward.port, wanted.host, wanted.port)
+        tunnel = Tunnel(node, real, time.monotonic(), forward)
+        self.by_port[node, forward.port] = tunnel
+        return tunnel
+
+    async def close(self, tunnel: Tunnel) -> None:
+        """Close one; one that was closed already stays so."""
+        at = (tunnel.node, tunnel.spec.listen_port)
+        if self.by_port.get(at) is tunnel:
+            del self.by_port[at]
+        await tunnel.forward.close()
+
+    async def close_all(self) -> None:
+        """Close every one."""
+        for tunnel in list(self.by_port.values()):
+            await self.close(tunnel)
+
+
+def open_tunnels(context: Context) -> OpenTunnels:
+    """The tunnels of a context; ask for them by ``context.shared(open_tunnels)``."""
+    return OpenTunnels(context.links)
+
+
 class TunnelVerbs(Linked):
     """Tunnels; open ones belong to this console and end with it."""
 
-    @cached_property
-    def _tunnels(self) -> dict[tuple[str, int], Tunnel]:
-        """By node and local port."""
-        return {}
+    @property
+    def _open_tunnels(self) -> OpenTunnels:
+        return self.context.shared(open_tunnels)
 
     async def tunnel(self, target: Node, spec: str) -> Plan:
         """Forward a port of this machine to one the node can reach.
@@ -126,10 +165,10 @@ class TunnelVerbs(Linked):
         In the console it stays open until it is closed or the console ends; on the command line until interrupted.
         """
         wanted = parse_spec(spec)
-        taken = self._tunnels.get((target.name, wanted.listen_port))
+        taken = self._open_tunnels.by_port.get((target.name, wanted.listen_port))
 
         async def run(report: Report) -> Result:
-            tunnel = await self._open(target, wanted)
+            tunnel = await self._open_tunnels.open(target.name, wanted)
             where = address(tunnel.spec.listen_host, tunnel.spec.listen_port)
             said = f"listening on {where}, comes out at {address(wanted.host, wanted.port)} of {target.name}"
             data = {"listen_host": tunnel.spec.listen_host, "listen_port": tunnel.spec.listen_port}
@@ -139,7 +178,7 @@ class TunnelVerbs(Linked):
             try:
                 await asyncio.Event().wait()
             finally:
-                await self._close(target.name, tunnel)
+                await self._open_tunnels.close(tunnel)
             return Result(0, "closed", data)
 
         text = f"forward {wanted} (as {target.name} sees it)"
@@ -147,24 +186,6 @@ class TunnelVerbs(Linked):
         check = (f"port {wanted.listen_port} has no tunnel yet", free, f"it leads to {taken.spec}" if taken else "none")
         step = Step(target, text, run, undo=f"untunnel {wanted.listen_port or '<port>'}")
         return Plan(step, preconditions=[check], proofs=[self.reached(target)])
-
-    async def _open(self, node: Node, wanted: Spec) -> Tunnel:
-        link = self.link_of(node)
-        await link.open()
-        try:
-            async with asyncio.timeout(_OPEN_S):
-                forward = await link.forward(wanted.listen_host, wanted.listen_port, wanted.host, wanted.port)
-        except TimeoutError:
-            raise TimedOut(f"the tunnel was not open within {_OPEN_S:g} s", where=node.name) from None
-        real = Spec(wanted.listen_host, forward.port, wanted.host, wanted.port)
-        tunnel = Tunnel(node.name, real, time.monotonic(), forward)
-        self._tunnels[node.name, forward.port] = tunnel
-        return tunnel
-
-    async def _close(self, node: str, tunnel: Tunnel) -> None:
-        if self._tunnels.get((node, tunnel.spec.listen_port)) is tunnel:
-            del self._tunnels[node, tunnel.spec.listen_port]
-        await tunnel.forward.close()
 
     async def tunnels(self, target: Node) -> Rows:
         """Show the open tunnels."""
@@ -176,7 +197,7 @@ class TunnelVerbs(Linked):
                 to=address(one.spec.host, one.spec.port),
                 open_s=now - one.since,
             )
-            for one in self._tunnels.values()
+            for one in self._open_tunnels.by_port.values()
             if one.node == target.name
         )
         note = "" if rows else "no open tunnels; they belong to the console that opened them"
@@ -184,14 +205,14 @@ class TunnelVerbs(Linked):
 
     async def untunnel(self, target: Node, port: int) -> Plan:
         """Close a tunnel."""
-        tunnel = self._tunnels.get((target.name, port))
+        tunnel = self._open_tunnels.by_port.get((target.name, port))
         if tunnel is None:
             raise Missing(
                 f"no tunnel of this console listens on port {port}", where=target.name, todo="see 'node tunnels'"
             )
 
         async def run(report: Report) -> Result:
-            await self._close(target.name, tunnel)
+            await self._open_tunnels.close(tunnel)
             return Result(0, f"port {port} is closed")
 
         undo = f"tunnel {tunnel.spec.listen_port}:{address(tunnel.spec.host, tunnel.spec.port)}"
@@ -199,5 +220,4 @@ class TunnelVerbs(Linked):
 
     async def close_tunnels(self) -> None:
         """Close all of them; for a backend's ``close``."""
-        for tunnel in list(self._tunnels.values()):
-            await self._close(tunnel.node, tunnel)
+        await self._open_tunnels.close_all()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from backends.docker.verbs.copying import CopyingVerbs
 from backends.docker.verbs.life import LifeVerbs
-from backends.docker.verbs.running import RunningVerbs
+from backends.docker.verbs.looking import LookingVerbs
+from backends.docker.verbs.opening import OpeningVerbs
+from backends.docker.verbs.removing import RemovingVerbs
 
 
-class ContainerActions(LifeVerbs, RunningVerbs):
+class ContainerActions(LifeVerbs, RemovingVerbs, CopyingVerbs, LookingVerbs, OpeningVerbs):
     """Mixed into a ``Backend``, before it."""

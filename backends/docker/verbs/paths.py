@@ -71,6 +71,13 @@ def first_there(client: Client, container: str, paths: Sequence[str]) -> str | N
     return next((path for path in paths if _stat(client, container, path) is not None), None)
 
 
+def _through_a_file(client: Client, container: str, path: str) -> bool:
+    """Whether the engine cannot look there because a part of the path is no folder; a head has no words for it."""
+    url = client._url("/containers/{0}/archive", container)
+    with client.get(url, params={"path": path}, stream=True, timeout=client.timeout) as answer:
+        return "not a directory" in answer.text.lower() if answer.status_code == 500 else False
+
+
 def _stat(client: Client, container: str, path: str) -> dict[str, Any] | None:
     """The engine's words on one path; ``None`` where nothing is."""
     answer = client.head(
@@ -79,6 +86,8 @@ def _stat(client: Client, container: str, path: str) -> dict[str, Any] | None:
     if answer.status_code == 404:
         # The head has no words: whether the file or the container is missing, only the container itself can tell.
         client.inspect_container(container)
+        return None
+    if answer.status_code == 500 and _through_a_file(client, container, path):
         return None
     if answer.status_code in (401, 403):
         raise Denied(f"the engine does not show {clean(path)}")

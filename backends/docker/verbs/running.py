@@ -103,6 +103,16 @@ class RunningVerbs(OnEngine):
         text = f"POST /containers/{now.short}/attach?{query}"
         return Plan(Step(target, text, run), notes=[note], preconditions=[alive(now, "it runs")])
 
+    async def quietly(self, target: Container, container: str, argv: list[str]) -> int:
+        """Run a program in it as its root, unseen, and return its exit code."""
+        made = await self.of(target, lambda client: client.exec_create(container, argv, user="0", stdin=False))
+        socket = await self.engine_at(target.source).socket()
+        async with contextlib.aclosing(exec_frames(socket, made["Id"], target.id)) as frames:
+            async for _ in frames:
+                pass
+        ended = await self.of(target, lambda client: client.exec_inspect(made["Id"]))
+        return int(ended.get("ExitCode") or 0)
+
     async def _state_after(self, target: Container) -> str:
         try:
             return (await self.fresh(target)).words
@@ -264,16 +274,7 @@ class _Command:
             return f"it may go on in the container: ending it failed ({error})"
 
     async def _end_inside(self, group: int) -> str:
-        argv = ["sh", "-c", ending(group)]
-        made = await self._verbs.of(
-            self._target, lambda client: client.exec_create(self._now.id, argv, user="0", stdin=False)
-        )
-        socket = await self._verbs.engine_at(self._target.source).socket()
-        async with contextlib.aclosing(exec_frames(socket, made["Id"], self._target.id)) as frames:
-            async for _ in frames:
-                pass
-        left = await self._verbs.of(self._target, lambda client: client.exec_inspect(made["Id"]))
-        if left.get("ExitCode"):
+        if await self._verbs.quietly(self._target, self._now.id, ["sh", "-c", ending(group)]):
             return "it goes on in the container: its processes could not be ended"
         return "it was ended in the container"
 
