@@ -124,7 +124,14 @@ def read(text: str, where: str) -> Definition:
 
 
 def from_file(path: Path) -> Definition:
-    """The definition in a YAML file; blocks. Raises ConfigurationError with every mistake and its place."""
+    """The definition in a file: Python where it ends in ``.py``, else YAML; blocks.
+
+    Raises ConfigurationError, for YAML with every mistake and its place.
+    """
+    if path.suffix == ".py":
+        from backends.projects.code_definition import from_code
+
+        return from_code(path)
     from backends.projects.reading import from_file as read_file
 
     return read_file(path)

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import ConfigurationError
 from backends.projects import reading, references
+from backends.projects.base import from_file
 from backends.projects.default import DEFAULT
 from backends.projects.definition import Definition, Health, Mount, Service
 
@@ -134,6 +136,40 @@ def test_code_is_held_to_the_same_rules() -> None:
     wrong = Definition(services={"a": replace(DEFAULT.services["redis"], depends_on=("b",))})
     with pytest.raises(reading.InvalidDefinition, match="there is no service 'b'"):
         reading.checked(wrong)
+
+
+CODE = """\
+from backends.projects.definition import Definition, Service
+
+DEFINITION = Definition(services={"web": Service(image="web:1", ports=(80,), env={"A": "${host}"})})
+"""
+
+
+def test_a_python_file_makes_one(tmp_path: Path) -> None:
+    file = tmp_path / "shop.py"
+    file.write_text(CODE)
+    assert from_file(file).services["web"].ports == (80,)
+    for text, said in (
+        (CODE.replace("${host}", "${hots}"), "nearest valid name: host"),
+        ("DEFINITION = 1", "it puts no Definition under the name DEFINITION"),
+        ("1 / 0", "its code fails: ZeroDivisionError: division by zero"),
+        ("def", "its code fails: SyntaxError"),
+    ):
+        file.write_text(text)
+        with pytest.raises(ConfigurationError) as caught:
+            from_file(file)
+        assert said in str(caught.value)
+
+
+def test_code_that_others_may_write_is_not_run(tmp_path: Path) -> None:
+    file = tmp_path / "shop.py"
+    file.write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    file.chmod(0o666)
+    with pytest.raises(ConfigurationError, match="nobody else may write it"):
+        from_file(file)
+    assert not (tmp_path / "ran").exists()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        from_file(tmp_path / "none.py")
 
 
 def test_what_a_service_needs_comes_with_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -323,3 +324,22 @@ async def test_data_made_with_another_logins_secrets_is_not_opened_with_ours(
     refused = outcome(commands(hosts, "project", "start", "shop", home=tmp_path / "bob"))
     assert "'shop' was launched by another login" in refused["message"]
     assert engine.client.inspect_container("qd-shop-db")["Id"] == before
+
+
+async def test_a_start_that_is_cancelled_lets_go_and_is_told_of_as_unfinished(engine: Dockerd, tmp_path: Path) -> None:
+    async with yard(nodes(engine)) as it:
+        never = TWO.replace("interval: 1, timeout: 2}\n    cpus", "interval: 99, timeout: 2}\n    cpus").replace(
+            "http://127.0.0.1:5432/began", "http://127.0.0.1:5432/never"
+        )
+        await it.added(tmp_path, never)
+        await it.until("stopped")
+        starting = asyncio.create_task(it.do("start"))
+        await eventually(lambda: state_of(engine, "qd-shop-db") == "running")
+        await it.until("starting")
+        (job,) = it.deck.running_jobs
+        job.cancel()
+        assert (await starting).outcome == "cancelled"
+        await it.until("unfinished")
+        stopped = await it.do("stop")
+        assert stopped.outcome == "done", stopped
+        assert engine.client.containers(all=True) == []
