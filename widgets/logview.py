@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from textual import on
-from textual.widgets import Input
-
 from app.column import Token, clean
-from app.errors import ConfigurationError, QuarterdeckError
+from app.errors import QuarterdeckError
 from app.fleet import Ref, Resource
-from app.pattern import LONGEST, compiled
 from app.verb import Line as SentLine
 from app.verb import Stream, Verb
-from widgets.filtered import Filtered
 from widgets.log_buffer import KEEP, LogBuffer, tame
 from widgets.log_colour import Drawing, origin_width
 from widgets.log_file import save
@@ -26,6 +20,7 @@ from widgets.log_page import LogLines, LogPage
 from widgets.page import Line, Page, plain
 from widgets.pane import KeyHint
 from widgets.place import heading
+from widgets.searched import Searched
 
 PAINT_EVERY = 0.25
 _SLICE_S = 0.002
@@ -38,7 +33,7 @@ _TOO_SLOW_S = 0.4
 """A filter that takes longer for one line is taken away."""
 
 
-class LogPlace(Filtered):
+class LogPlace(Searched):
     """A view that is a stream. Closing the place ends what sends the lines."""
 
     def __init__(self, verb: Verb, ref: Ref | None, stream: Stream) -> None:
@@ -55,9 +50,6 @@ class LogPlace(Filtered):
         self._state = "reading"
         self._dirty = False
         self._calm_until = 0.0
-        self._search = ""
-        self._pattern: re.Pattern[str] | None = None
-        self._searching = False
         self._match = -1
 
     def make_page(self) -> Page:
@@ -76,8 +68,7 @@ class LogPlace(Filtered):
         """Whose lines, how many, and whether the end is followed."""
         about = self._stream.title or (self.ref.id if self.ref is not None else "")
         left = (*heading(self.verb.name, about), (f"   {self._count()}", Token.MUTED), *self.filter_words())
-        if self._search:
-            left = (*left, (f"   #{clean(self._search)[:40]}", Token.MARK))
+        left = (*left, *self.search_words())
         state = self._state
         token = Token.MUTED
         if state == "reading":
@@ -93,12 +84,10 @@ class LogPlace(Filtered):
     def hints(self) -> Sequence[KeyHint]:
         """What can be done with lines."""
         page = self.log_page
-        found = (KeyHint("n", "next"), KeyHint("N", "previous")) if self._search else ()
         return (
             KeyHint("f", "hold" if page.follow else "follow"),
             self.key("filter"),
-            KeyHint("#", "search"),
-            *found,
+            *self.search_hints(),
             KeyHint("t", "no time" if self._timestamps else "time"),
             self.key("wide", "cut lines" if page.wrap else "wrap"),
             KeyHint("s", "save"),
@@ -172,11 +161,10 @@ class LogPlace(Filtered):
 
     def _redraw(self) -> None:
         """Show the lines as they are wanted now."""
-        pattern = self._pattern
         self._shown.how = Drawing(
             timestamps=self._timestamps,
             origin_width=origin_width(self.buffer.origins),
-            found=None if pattern is None else lambda text: _places(pattern, text),
+            found=None if self.pattern is None else self.places,
             chosen=self._match,
         )
         self.page.set_lines(self._shown)
@@ -222,40 +210,32 @@ class LogPlace(Filtered):
 
     def find(self, step: int) -> None:
         """Go to the next line that the search finds, before where it stands for a negative step."""
-        pattern = self._pattern
-        shown = self.buffer.shown
-        if pattern is None or not len(shown):
-            return
-        page = self.log_page
+        shown, page = self.buffer.shown, self.log_page
         numbers = [kept.number for kept in shown]
-        here = numbers.index(self._match) if self._match in numbers else None
-        if here is None:
-            here = len(shown) if page.follow else page.top + (-1 if step > 0 else page.room)
-        places: Iterable[int] = range(here + 1, len(shown)) if step > 0 else range(min(here, len(shown)) - 1, -1, -1)
-        place = self.buffer.find(lambda text: pattern.search(text) is not None, places)
+        if self._match in numbers:
+            here = numbers.index(self._match)
+        else:
+            here = len(numbers) if page.follow else page.top + (-1 if step > 0 else page.room)
+        after, before = range(here + 1, len(numbers)), range(min(here, len(numbers)) - 1, -1, -1)
+        place = self.buffer.find(self.finds, after if step > 0 else before)
         if place is None:
-            self.bridge.tell(f"nothing more {'after' if step > 0 else 'before'} this one is like {clean(self._search)}")
+            self.bridge.tell(f"nothing more {'after' if step > 0 else 'before'} this one is like {clean(self.search)}")
             return
         self._match = numbers[place]
         self._redraw()
         page.show(place)
         self.retitle()
 
-    def _set_search(self, typed: str) -> None:
+    def searched(self) -> None:
+        """Begin anew; what is found stands out."""
         self._match = -1
-        try:
-            self._pattern = compiled(typed, where="#") if typed else None
-            self._search, self.complaint = typed, ""
-        except ConfigurationError as error:
-            self.complaint = error.what
         self._redraw()
-        self.retitle()
 
     # keys
 
     def press(self, ident: str) -> bool:
         """``ctrl-w`` wraps; moving changes whether the end is followed."""
-        self._calm()
+        self.typing()
         if ident == "console.wide":
             self.log_page.wrap = not self.log_page.wrap
             self.page.redraw()
@@ -274,56 +254,17 @@ class LogPlace(Filtered):
         elif key == "t":
             self._timestamps = not self._timestamps
             self._redraw()
-        elif key == "#":
-            self._begin_search()
-        elif key in ("n", "N") and self._search:
-            self.find(1 if key == "n" else -1)
         elif key == "s":
             self._save()
-        else:
+        elif not super().own_key(key):
             return False
-        self._calm()
+        self.typing()
         self.retitle()
         return True
 
-    def back(self) -> bool:
-        """``esc`` takes the search away first, then the filter."""
-        if self._search:
-            self._set_search("")
-            return True
-        return super().back()
-
-    def _calm(self) -> None:
+    def typing(self) -> None:
+        """Lines wait a moment."""
         self._calm_until = time.monotonic() + _REST_S
-
-    def _begin_search(self) -> None:
-        self._searching = True
-        super().press("console.filter")
-        self._filter_line.value = self._search
-        self._filter_line.cursor_position = len(self._search)
-        self._filter_line.placeholder = "regex to search for"
-
-    @on(Input.Changed)
-    def _letter(self, event: Input.Changed) -> None:
-        self._calm()
-        if self._searching:
-            event.stop()
-            event.prevent_default()
-            if self.has_class("-filtering"):
-                self._set_search(event.value)
-
-    @on(Input.Submitted)
-    def _entered(self, event: Input.Submitted) -> None:
-        if not self._searching:
-            return
-        event.stop()
-        event.prevent_default()
-        self._searching = False
-        self._set_search(event.value)
-        self.complaint = ""
-        self.remove_class("-filtering")
-        self.focus_body()
-        self.find(-1)
 
     def _save(self) -> None:
         name = f"{self.verb.noun}-{self.verb.name}-{self.ref.id if self.ref else ''}"
@@ -345,10 +286,6 @@ class LogPlace(Filtered):
         for task in (self._pump, self._refilter):
             if task is not None:
                 task.cancel()
-
-
-def _places(pattern: re.Pattern[str], text: str) -> Iterable[tuple[int, int]]:
-    return (found.span() for found in pattern.finditer(text[:LONGEST]))
 
 
 __all__ = ["KEEP", "LogPlace", "tame"]

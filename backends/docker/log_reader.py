@@ -116,21 +116,17 @@ async def read(engines: Engines, request: LogRequest, asked: Asked) -> AsyncGene
             broken = False
             began = time.monotonic()
             try:
-                async with aclosing(engine.stream(source.begin)) as batches:
+                async with aclosing(_lines(engine, source)) as batches:
                     async for batch in batches:
                         if seam.gap:
                             seam.gap = False
                             yield Note("lines before this one may be missing: it wrote faster than could be read on")
-                        if batch:
-                            yield batch
-                            source.taken()
+                        yield batch
             except Missing:
                 continue
             except (Unreachable, BadAnswer) as error:
                 broken = True
                 yield Note(_words(error))
-            finally:
-                source.close()
             # An engine that ends the log of what runs at once is not asked without pause.
             pause = min(5.0, 2 * pause + 0.1) if time.monotonic() - began < 1 else 0.0
     finally:
@@ -180,6 +176,19 @@ async def _first(engine: Engine, source: LogBytes, asked: Asked) -> AsyncGenerat
         if coming is not None:
             coming.cancel()
             await asyncio.gather(coming, return_exceptions=True)
+        await batches.aclose()
+
+
+async def _lines(engine: Engine, source: LogBytes) -> AsyncGenerator[list[Said]]:
+    """What comes, as long as it comes; its thread is told first when nothing more is wanted."""
+    batches = engine.stream(source.begin)
+    try:
+        async for batch in batches:
+            if batch:
+                source.taken()
+                yield batch
+    finally:
+        source.close()
         await batches.aclose()
 
 
