@@ -23,6 +23,8 @@ GATHER_S = 0.04
 """Events that come closer together than this make one new set of rows."""
 SILENT_S = 90.0
 """An engine nobody has heard of for so long is stale, whatever was said of it."""
+GONE_S = 120.0
+"""So long an engine that was there and whose socket has disappeared is looked for at every beat: it may restart."""
 _EMPTY = Seen(taken_at=0.0)
 
 
@@ -47,6 +49,8 @@ class NodeReadings:
         self._answers = False
         """The engine's last word was no fault."""
         self._told = False
+        self._gone_at: float | None = None
+        """When the socket of an engine that was there disappeared."""
         self._heard_at = float("-inf")
         self._at = float("-inf")
         """The moment of the readings."""
@@ -68,7 +72,7 @@ class NodeReadings:
                 if self._broken is not None:
                     broken, self._broken = self._broken, None
                     raise broken
-                if nudged:
+                if nudged or (self._gone_at is not None and self._context.clock() - self._gone_at < GONE_S):
                     self._engines.nudge(self.source.name)
                 elif self._answers and self._context.clock() - self._heard_at < SILENT_S:
                     self._tell(beat=True)
@@ -89,10 +93,15 @@ class NodeReadings:
         if isinstance(said, Missing) and self._seen in (None, _EMPTY):
             said = _EMPTY  # there is no engine, and nobody said that there should be one
         if isinstance(said, QuarterdeckError):
+            if not isinstance(said, Missing):
+                self._gone_at = None
+            elif self._gone_at is None:
+                self._gone_at = self._heard_at
             self._answers = self._told = False
             self._cancel_timers()
             self._emit.fault(words(said), ours=ours(said))
             return
+        self._gone_at = None
         again, self._answers = not self._answers, True
         if said is None:
             if again:

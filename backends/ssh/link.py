@@ -87,7 +87,7 @@ class SshLink:
         return f"sampling paused while something else runs (MaxSessions {self._shared.sessions.limit})"
 
     async def idle(self) -> None:
-        """Wait until nothing but channels that yield wants the connection; returns at once while there is none."""
+        """Wait until the connection has a place for channels that yield; returns at once while there is none."""
         if self._shared is not None:
             await self._shared.sessions.idle()
 

@@ -104,8 +104,8 @@ class Sessions:
         self._tell()
 
     async def idle(self) -> None:
-        """Wait until nobody but channels that yield has or wants a place."""
-        while self._busy:
+        """Wait until there is a place for channels that yield beside all others; a stream may sit in one for days."""
+        while self.squeezed:
             await self._changed.wait()
 
     def _tell(self) -> None:

@@ -13,7 +13,7 @@ from app.inventory.model import NodeEntry, PingEntry
 from backends.kinds.container import COLUMNS, Port
 from tests.docker.watched import Fleet, far, here, watching
 from tests.servers.dockerd import BUSYBOX, Dockerd, StartDockerd
-from tests.servers.sshd import Sshd
+from tests.servers.sshd import Sshd, StartSshd
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("dockerd")
@@ -166,6 +166,35 @@ async def test_an_engine_that_restarts_is_stale_and_comes_back_without_duplicate
         reading = fleet.reading("here")
         assert reading is not None
         assert (reading.fault, reading.stale) == (None, False)
+
+
+async def test_an_engine_that_restarts_at_the_usual_place_is_found_again_soon(
+    engine_at: StartDockerd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its socket disappears meanwhile; nobody wrote down that there should be one."""
+    engine = engine_at()
+    monkeypatch.setattr("backends.docker.backend.INTERVAL_S", 0.5)
+    monkeypatch.setattr("backends.docker.reach.DEFAULT_SOCKET", str(engine.socket))
+    engine.client.create_container(BUSYBOX, name="idle")
+    async with watching(NodeEntry(name="here", local=True, interval=0.5)) as fleet:
+        assert set(fleet.containers) == {"here/idle"}
+        engine.stop()
+        engine.socket.unlink(missing_ok=True)
+        await eventually(lambda: fleet.containers["here/idle"].state == STALE, 20)
+        engine.start()
+        await eventually(lambda: fleet.containers["here/idle"].state == "created", 20)
+
+
+@pytest.mark.real("sshd")
+async def test_where_sockets_are_not_forwarded_rows_and_figures_come_all_the_same(
+    engine: Dockerd, sshd_at: StartSshd
+) -> None:
+    server = sshd_at(options={"AllowStreamLocalForwarding": "no", "MaxSessions": "4"})
+    engine.run("web")
+    async with watching(far(server, engine.url, interval=0.5), sshd=server) as fleet:
+        await eventually(lambda: fleet.containers["pi/web"].cpu_percent is not None, 30)
+        engine.run("late")
+        await eventually(lambda: fleet.container("pi/late"), 20)
 
 
 async def test_a_node_without_an_engine_is_quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
