@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import overload
 
 from textual.strip import Strip
 
 from widgets.log_buffer import LogBuffer
-from widgets.log_colour import Drawing, drawn
+from widgets.log_colour import Drawing, drawn, origin_width
 from widgets.page import Line, Page, wrapped
 
 
@@ -18,6 +19,14 @@ class LogLines(Sequence[Line]):
     def __init__(self, buffer: LogBuffer) -> None:
         self.buffer = buffer
         self.how = Drawing()
+        self._origins = 0
+
+    def _drawing(self) -> Drawing:
+        """How lines are drawn, with room for everybody who has said something by now."""
+        if len(self.buffer.origins) != self._origins:
+            self._origins = len(self.buffer.origins)
+            self.how = replace(self.how, origin_width=origin_width(self.buffer.origins))
+        return self.how
 
     def __len__(self) -> int:
         return len(self.buffer.shown)
@@ -29,12 +38,13 @@ class LogLines(Sequence[Line]):
     def __getitem__(self, index: int | slice) -> Line | Sequence[Line]:
         if isinstance(index, slice):
             begin, end, _ = index.indices(len(self))
-            return [drawn(kept, self.how) for kept in self.buffer.shown.part(begin, end)]
+            how = self._drawing()
+            return [drawn(kept, how) for kept in self.buffer.shown.part(begin, end)]
         place = index if index >= 0 else len(self) + index
         found = self.buffer.shown.part(place, place + 1)
         if not found:
             raise IndexError(index)
-        return drawn(found[0], self.how)
+        return drawn(found[0], self._drawing())
 
 
 class LogPage(Page):

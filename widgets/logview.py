@@ -23,6 +23,8 @@ from widgets.place import heading
 from widgets.searched import Searched
 
 PAINT_EVERY = 0.25
+_FIRST_S = 0.02
+"""Seconds after the first line until it is shown: those that come with it are shown with it."""
 _SLICE_S = 0.002
 """Seconds of work on lines before others get their turn."""
 _TURNS = 6
@@ -123,6 +125,8 @@ class LogPlace(Searched):
                     await self._give_way()
                     began = time.monotonic()
                     until = began + _SLICE_S
+                if not self.buffer.count:
+                    self.set_timer(_FIRST_S, self._paint)
                 gone = self.buffer.add(line)
                 if gone:
                     self._went(gone)
