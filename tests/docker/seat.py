@@ -58,6 +58,13 @@ class Seat:
         self.seen = b""
         os.write(self.master, keys)
 
+    async def paste(self, text: bytes) -> None:
+        """Press many keys, as fast as they are taken."""
+        while text:
+            with suppress(BlockingIOError):
+                text = text[os.write(self.master, text) :]
+            await asyncio.sleep(0.005)
+
     async def until(self, wanted: bytes, within: float = 10.0) -> None:
         """Wait for something to appear."""
         deadline = time.monotonic() + within

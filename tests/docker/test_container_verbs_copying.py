@@ -164,7 +164,9 @@ async def test_a_full_disk_there_says_so(port: Harbour, engine: Dockerd, tmp_pat
     [
         ("get", {"path": "/nowhere"}, "no such file or folder in the container", 1),
         ("get", {"path": "/"}, "no name of its own", 2),
-        ("get", {"path": "/dev/null"}, "something else", 4),
+        ("get", {"path": "/data/fifo"}, "something else", 4),
+        ("get", {"path": "/proc/version"}, "engine does not see /proc", 4),
+        ("put", {"path": Path("/etc/hostname"), "to": "/memory/x"}, "engine does not see /memory", 4),
         ("get", {"path": ""}, "empty path", 2),
         ("put", {"path": Path("/nowhere")}, "no such file or folder here", 1),
         ("put", {"path": Path("/dev/null")}, "neither a file nor a folder", 1),
@@ -174,9 +176,12 @@ async def test_a_full_disk_there_says_so(port: Harbour, engine: Dockerd, tmp_pat
     ],
 )
 async def test_what_cannot_be_copied_is_said(
-    port: Harbour, verb: str, arguments: dict[str, Any], words: str, code: int
+    port: Harbour, engine: Dockerd, verb: str, arguments: dict[str, Any], words: str, code: int
 ) -> None:
-    done = await port.do(verb, "web", **arguments)
+    engine.run("odd", "mkfifo /data/fifo; exec sleep 100000", host={"tmpfs": {"/memory": "size=64k"}})
+    await port.sees("odd")
+    await eventually(lambda: "exec" not in str(engine.client.top("odd")))
+    done = await port.do(verb, "odd", **arguments)
     assert words in done.message
     assert done.exit_code == code
     assert port.front.questions == []

@@ -20,7 +20,7 @@ from backends.docker.packing import Owner, Packed, Packing, listed
 from backends.docker.unpacking import Unpacking, unpacked
 from backends.docker.verbs.paths import Place, place
 from backends.docker.verbs.running import RunningVerbs
-from backends.docker.verbs.target import Inspected, alive
+from backends.docker.verbs.target import Inspected, alive, mounts, part
 from backends.kinds.container import Container
 from backends.node_verbs.transfer import amount
 
@@ -54,6 +54,7 @@ class CopyingVerbs(RunningVerbs):
         """
         source = _absolute(path)
         now = await self.fresh(target)
+        _refuse_unseen(target, now, source)
         found = await self.of(target, lambda client: place(client, now.id, source))
         if not found.there:
             raise Missing("no such file or folder in the container", where=f"{target.id}:{clean(source)}")
@@ -152,6 +153,7 @@ class CopyingVerbs(RunningVerbs):
 
     async def _into(self, target: Container, now: Inspected, to: str, own: str) -> _Into:
         wanted = _absolute(to)
+        _refuse_unseen(target, now, wanted)
         there = await self.of(target, lambda client: place(client, now.id, wanted))
         if to.endswith("/") or there.kind == "folder":
             folder, name = there, own
@@ -225,6 +227,18 @@ def _absolute(path: str) -> str:
     if path == "~" or path.startswith("~/"):
         raise ConfigurationError("a container has no home folder to begin at", where="path", todo="write it out: /root")
     return posixpath.normpath(posixpath.join("/", path)).replace("//", "/")
+
+
+def _refuse_unseen(target: Container, now: Inspected, path: str) -> None:
+    """What only the container's own processes see, the engine would look for, or write, below it."""
+    memory = [str(one.get("Destination")) for one in mounts(now) if one.get("Type") == "tmpfs"]
+    for hidden in ("/proc", "/sys", "/dev", *memory, *part(now.host_config, "Tmpfs")):
+        if path == hidden or path.startswith(f"{hidden.rstrip('/')}/"):
+            raise Unsupported(
+                f"the engine does not see {clean(hidden)}: it exists only for processes in the container",
+                where=target.id,
+                todo="use 'container exec' there",
+            )
 
 
 def _folder_name(target: Container) -> str:

@@ -15,7 +15,7 @@ from backends.docker.verbs.disk import bytes_text
 from backends.docker.verbs.life import lane
 from backends.docker.verbs.neighbours import Neighbours
 from backends.docker.verbs.pruning import Going, Tally, prune_plan, removed_words
-from backends.docker.verbs.target import ACT_S, Inspected, alive, listed
+from backends.docker.verbs.target import ACT_S, Inspected, alive, listed, mounts
 from backends.kinds.container import Container
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
@@ -156,12 +156,6 @@ class RemovingVerbs(Neighbours):
         raise ConfigurationError(f"there is no node '{clean(node)}'", where="container prune", todo=todo)
 
 
-def mounts(now: Inspected) -> list[dict[str, Any]]:
-    """What is mounted in it, as the engine tells."""
-    found: Any = now.whole.get("Mounts")
-    return list(found) if isinstance(found, list) else []  # pyright: ignore[reportUnknownArgumentType]
-
-
 def _is_id(mount: Mapping[str, Any]) -> bool:
     """Whether a volume has no name of its own: the engine gives such ones 64 hexadecimal digits."""
     return re.fullmatch(r"[0-9a-f]{64}", str(mount.get("Name", ""))) is not None
@@ -169,6 +163,3 @@ def _is_id(mount: Mapping[str, Any]) -> bool:
 
 def _where(now: Inspected, volume: str) -> str:
     return next((str(one.get("Destination")) for one in mounts(now) if one.get("Name") == volume), "?")
-
-
-__all__ = ["RemovingVerbs", "mounts"]

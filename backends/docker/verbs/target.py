@@ -126,6 +126,12 @@ def part(whole: dict[str, Any], key: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
+def mounts(now: Inspected) -> list[dict[str, Any]]:
+    """What is mounted in it, as the engine tells."""
+    found: Any = now.whole.get("Mounts")
+    return list(found) if isinstance(found, list) else []  # pyright: ignore[reportUnknownArgumentType]
+
+
 def gone(target: Container) -> Missing:
     """What is said of a container that is no more."""
     return Missing("the container is gone", where=target.id, todo="if one of that name is there, it is another one")
