@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.fleet import Ref
 from backends.demo.machines import noise, wave
-from backends.demo.world import DAY, PretendContainer, World
+from backends.demo.world import DAY, UNUSED_NETWORK, UNUSED_VOLUME, PretendContainer, World
 from backends.kinds.container import Container
 from backends.kinds.image import Image
 from backends.kinds.network import Network
@@ -81,51 +81,50 @@ def images(world: World, machine: str, at: float) -> list[Image]:
 
 def volumes(world: World, machine: str, at: float) -> list[Volume]:
     """The volumes of one machine."""
-    made: dict[str, Volume] = {}
+    used: dict[str, tuple[str | None, tuple[str, ...], float]] = {}
     for one in world.of(machine):
-        if one.stack is None or not one.template.ports:
-            continue
-        name = f"{one.stack}_{one.template.service}-data"
-        ident = f"{machine}/{name}"
-        if f"volume:{ident}" in world.removed:
-            continue
-        made[name] = Volume(
-            id=ident,
+        if one.stack is not None and one.template.ports:
+            used[f"{one.stack}_{one.template.service}-data"] = (one.stack, (one.name,), one.created_at)
+    if used:
+        used[UNUSED_VOLUME] = (None, (), -9 * DAY)
+    return [
+        Volume(
+            id=f"{machine}/{name}",
             name=name,
             source=machine,
-            state="used",
+            state="used" if by else "unused",
             parent=Ref("node", machine),
             tags=TAGS,
             mountpoint=f"/var/lib/docker/volumes/{name}/_data",
-            stack=one.stack,
-            created_s=at - one.created_at,
-            used_by=(one.name,),
+            stack=stack,
+            created_s=at - made_at,
+            used_by=by,
         )
-    return list(made.values())
+        for name, (stack, by, made_at) in used.items()
+        if f"volume:{machine}/{name}" not in world.removed
+    ]
 
 
 def networks(world: World, machine: str) -> list[Network]:
     """The networks of one machine."""
     used: dict[str, list[str]] = {}
     for one in world.of(machine):
-        used.setdefault(one.stack or "", []).append(one.name)
-    made: list[Network] = []
-    for number, (stack, names) in enumerate(used.items()):
-        name = f"{stack}_default" if stack else "bridge"
-        if f"network:{machine}/{name}" in world.removed:
-            continue
-        made.append(
-            Network(
-                id=f"{machine}/{name}",
-                name=name,
-                source=machine,
-                state="used",
-                parent=Ref("node", machine),
-                tags=TAGS,
-                network_id=f"{number + 5:02x}" * 32,
-                subnets=(f"172.{18 + number}.0.0/16",),
-                stack=stack or None,
-                used_by=tuple(names),
-            )
+        used.setdefault(f"{one.stack}_default" if one.stack else "bridge", []).append(one.name)
+    if used:
+        used[UNUSED_NETWORK] = []
+    return [
+        Network(
+            id=f"{machine}/{name}",
+            name=name,
+            source=machine,
+            state="used" if by else "unused",
+            parent=Ref("node", machine),
+            tags=TAGS,
+            network_id=f"{number + 5:02x}" * 32,
+            subnets=(f"172.{18 + number}.0.0/16",),
+            stack=name.removesuffix("_default") if name != "bridge" else None,
+            used_by=tuple(by),
         )
-    return made
+        for number, (name, by) in enumerate(used.items())
+        if f"network:{machine}/{name}" not in world.removed
+    ]

@@ -17,7 +17,7 @@ from app.plan import Plan, Report, Result, Step
 from app.verb import Rows, Sections, Stream, Text
 from backends.demo import pretending
 from backends.demo.pretending import doing, spoken, step
-from backends.demo.world import PretendContainer, World
+from backends.demo.world import UNUSED_NETWORK, UNUSED_VOLUME, PretendContainer, World
 from backends.kinds.container import Container, ContainerVerbs
 from backends.kinds.image import Image, ImageVerbs
 from backends.kinds.network import Network, NetworkVerbs
@@ -56,6 +56,15 @@ class Pretending:
         if name not in self.world.machines:
             raise ConfigurationError(f"there is no node '{name}'", where="--to")
         return name
+
+    def _pruned(self, noun: str, node: str, name: str, size: str = "") -> Plan:
+        """The one thing of a kind that nothing uses on a machine, taken away."""
+        ident = f"{self.machine(node)}/{name}"
+        known = f"{noun}:{ident}"
+        if known in self.world.removed:
+            return Plan(notes=[f"{node}: nothing is unused"])
+        gone = step(self.world, Ref(noun, ident), f"DELETE /{noun}s/{name}", lambda: self.world.removed.add(known))
+        return Plan(gone, loses=[f"{name}  {size}".strip()])
 
 
 class DemoContainerVerbs(ContainerVerbs, Pretending):
@@ -322,8 +331,8 @@ class DemoVolumeVerbs(VolumeVerbs, Pretending):
         return Text(json.dumps({"Name": target.name, "Mountpoint": target.mountpoint}, indent=2))
 
     async def prune_volumes(self, node: str, *, all: bool = False) -> Plan:
-        """All pretend volumes are used."""
-        return Plan(notes=[f"{self.machine(node)}: every volume is used"])
+        """Pretend to remove the one that nothing mounts."""
+        return self._pruned("volume", node, UNUSED_VOLUME, "81M")
 
 
 class DemoNetworkVerbs(NetworkVerbs, Pretending):
@@ -342,8 +351,8 @@ class DemoNetworkVerbs(NetworkVerbs, Pretending):
         return Text(json.dumps({"Name": target.name, "Subnets": list(target.subnets)}, indent=2))
 
     async def prune_networks(self, node: str) -> Plan:
-        """All pretend networks are used."""
-        return Plan(notes=[f"{self.machine(node)}: every network is used"])
+        """Pretend to remove the one that nothing is attached to."""
+        return self._pruned("network", node, UNUSED_NETWORK)
 
 
 def _state(one: PretendContainer, state: str) -> None:

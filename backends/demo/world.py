@@ -12,6 +12,10 @@ from backends.kinds.container import Port
 
 MIB = 1 << 20
 DAY = 86400.0
+UNUSED_IMAGE = "alpine:3.18"
+UNUSED_VOLUME = "4f1c1d7b0a51f0e0a7"
+UNUSED_NETWORK = "old_default"
+"""What nothing uses on any pretend engine: something to prune."""
 ANYWHERE = "0.0.0.0"  # noqa: S104 - shown, not bound
 
 
@@ -162,6 +166,8 @@ def world(context: Context) -> World:
                 one = _container(len(made), machine, stack, template)
                 made[one.id] = one
                 images.setdefault(machine.name, {})[template.image] = (3 + 40 * noise(one.number, 22)) * DAY
+        if machine.name in images:
+            images[machine.name][UNUSED_IMAGE] = 60 * DAY
     _trouble(made)
     first = next(iter(fleet), "")
     parts = {"postgres", "redis", "backend", "frontend"}
