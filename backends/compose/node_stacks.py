@@ -211,7 +211,10 @@ class NodeStacks:
         if self._usage is None:
             self._waits_until = self._context.clock() + SETTLE_S
             self._usage = NodeUsage(
-                self.source.name, self._context, lambda: self._engines.of(self.source.name), self._changed.set
+                self.source.name,
+                self._context,
+                lambda: self._engines.of(self.source.name),
+                lambda _: self._changed.set(),
             )
         self._usage.want(tuple(one for one in using(seen.containers) if PROJECT in one.labels))
 
