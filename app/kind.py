@@ -17,6 +17,11 @@ def plain_mood(resource: Resource) -> Mood:
     return {"up": Mood.UP, "down": Mood.DOWN}.get(resource.state, Mood.UNKNOWN)
 
 
+def plain_word(resource: Resource) -> str:
+    """The state itself."""
+    return resource.state
+
+
 def plain_worry(resource: Resource) -> Worry | None:
     """A fault is a worry; anything else is not."""
     return Worry(100, resource.fault) if resource.fault else None
@@ -53,6 +58,8 @@ class Kind(Generic[R]):
     verbs: type
     """The contract class; backends that can do a verb subclass it."""
     mood: Callable[[R], Mood] = plain_mood
+    word: Callable[[R], str] = plain_word
+    """What a title says of a row's state, where that is more than the state."""
     worry: Callable[[R], Worry | None] = plain_worry
     """What makes a row one of the worst; ``None`` when nothing does."""
     describe: Callable[[R], Sequence[Section]] = no_sections

@@ -41,7 +41,7 @@ class DescribePlace(Place):
         row = self._row
         if row is None:
             return (*heading("describe", short(self.ref)), ("   nobody tells of it any more", Token.WARN)), ()
-        cell = state(row.state, self.kind.mood(row))
+        cell = state(self.kind.word(row), self.kind.mood(row))
         return (*heading("describe", row.name), ("   ", Token.TEXT), cell_span(cell)), self._age()
 
     def _age(self) -> Line:

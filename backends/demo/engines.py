@@ -1,4 +1,4 @@
-"""The pretend backends of containers, stacks and projects: one source each, told anew at every tick."""
+"""The pretend backends of containers, stacks and projects: one source for each machine, told anew at every tick."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class _Told(Backend):
         return self.context.clock() - self.world.began + 600
 
     def sources(self, inventory: Inventory) -> Sequence[Source]:
-        """One for the whole pretend fleet."""
-        return [Source(self.name, self.name, INTERVAL_S, self.nouns)] if self.context.demo else []
+        """One for each machine that has an engine."""
+        return [Source(self.name, machine, INTERVAL_S, self.nouns) for machine in self.world.machines]
 
-    def rows(self, topic: str, at: float) -> Iterable[Resource]:
-        """The rows of one topic, which is a noun."""
+    def rows(self, topic: str, machine: str, at: float) -> Iterable[Resource]:
+        """The rows of one topic, which is a noun, on one machine."""
         raise NotImplementedError
 
     async def watch(self, source: Source, emit: Emit, nudge: asyncio.Event) -> None:
@@ -48,7 +48,7 @@ class _Told(Backend):
             nudge.clear()
             at, now = self.clock(), self.context.clock()
             for topic in self.nouns:
-                items = tuple(self.rows(topic, at))
+                items = tuple(self.rows(topic, source.name, at))
                 emit(
                     Reading(
                         backend=self.name,
@@ -69,19 +69,15 @@ class DemoContainers(_Told, DemoContainerVerbs, DemoImageVerbs, DemoVolumeVerbs,
     name: ClassVar[str] = "demo-containers"
     nouns: ClassVar[tuple[str, ...]] = ("container", "image", "volume", "network")
 
-    def rows(self, topic: str, at: float) -> Iterable[Resource]:
+    def rows(self, topic: str, machine: str, at: float) -> Iterable[Resource]:
         """The rows of one kind."""
         if topic == "container":
-            return [container_rows.container(one, at) for one in self.world.containers.values()]
-        found: list[Resource] = []
-        for machine in self.world.machines:
-            if topic == "image":
-                found += container_rows.images(self.world, machine, at)
-            elif topic == "volume":
-                found += container_rows.volumes(self.world, machine, at)
-            else:
-                found += container_rows.networks(self.world, machine)
-        return found
+            return [container_rows.container(one, at) for one in self.world.of(machine)]
+        if topic == "image":
+            return container_rows.images(self.world, machine, at)
+        if topic == "volume":
+            return container_rows.volumes(self.world, machine, at)
+        return container_rows.networks(self.world, machine)
 
 
 class DemoStacks(_Told, DemoStackVerbs):
@@ -90,10 +86,10 @@ class DemoStacks(_Told, DemoStackVerbs):
     name: ClassVar[str] = "demo-stacks"
     nouns: ClassVar[tuple[str, ...]] = ("stack",)
 
-    def rows(self, topic: str, at: float) -> Iterable[Resource]:
-        """One for each stack of each machine."""
+    def rows(self, topic: str, machine: str, at: float) -> Iterable[Resource]:
+        """One for each stack."""
         found: dict[str, list[Container]] = {}
-        for one in self.world.containers.values():
+        for one in self.world.of(machine):
             if one.stack is not None:
                 found.setdefault(f"{one.machine.name}/{one.stack}", []).append(container_rows.container(one, at))
         return [self._stack(ident, rows) for ident, rows in found.items()]
@@ -145,9 +141,9 @@ class DemoProjects(_Told, DemoProjectVerbs):
     name: ClassVar[str] = "demo-projects"
     nouns: ClassVar[tuple[str, ...]] = ("project",)
 
-    def rows(self, topic: str, at: float) -> Iterable[Resource]:
+    def rows(self, topic: str, machine: str, at: float) -> Iterable[Resource]:
         """One for each project."""
-        return [row(one, self.name) for one in self.world.projects.values()]
+        return [row(one) for one in self.world.projects.values() if one.machine == machine]
 
 
 __all__ = ["DemoContainers", "DemoProjects", "DemoStacks"]

@@ -26,7 +26,7 @@ PARTS = tuple(
 """Services of a pretend project and their images, in the order of their start."""
 
 
-def row(one: PretendProject, source: str) -> Project:
+def row(one: PretendProject) -> Project:
     """One project as it stands."""
     parts = tuple(
         Part(name=name, image=image, state="healthy" if name in one.running else "absent", port=one.first_port + number)

@@ -388,6 +388,7 @@ KIND: Kind[Container] = Kind(
     columns=COLUMNS,
     verbs=ContainerVerbs,
     mood=mood,
+    word=lambda c: STALE if c.state == STALE else c.word,
     worry=worry,
     describe=describe,
     details="details",
