@@ -62,13 +62,16 @@ class OnProjects(ProjectVerbs):
             registry=self.registry,
         )
 
-    async def known(self, target: Project) -> Known:
-        """A project as it is now. Raises ConfigurationError where nothing that can be read defines it."""
+    async def known(self, target: Project, *, anew: bool = False) -> Known:
+        """A project as it is now; ``anew`` reads its definition's file again instead of what was kept of it.
+
+        Raises ConfigurationError where nothing that can be read defines it, Missing where nothing does.
+        """
         ground = self.ground(target.source)
         registered = await asyncio.to_thread(self.registry.get, target.source, target.name)
         left = await ground.left(target.name)
         if registered is not None:
-            definition, notes = await self._definition(registered)
+            definition, notes = await self._definition(registered, anew)
             return Known(
                 ground=ground,
                 left=left,
@@ -100,20 +103,18 @@ class OnProjects(ProjectVerbs):
             notes=("it is not registered here: its labels say how it is defined",),
         )
 
-    async def _definition(self, registered: Registered) -> tuple[Definition, tuple[str, ...]]:
-        """What defines it now: its file where that is there, else what was kept of it."""
+    async def _definition(self, registered: Registered, anew: bool) -> tuple[Definition, tuple[str, ...]]:
+        """What defines it, and what is to be said of that."""
         kept = f"the kept definition of {registered.name}"
-        if registered.defined_by == DEFAULT:
+        if registered.defined_by == DEFAULT or not anew:
             return read(registered.definition, kept), ()
         path = Path(registered.defined_by)
         if not await asyncio.to_thread(path.exists):
             note = f"{path} is gone: what it said when it was last read still holds"
             return read(registered.definition, kept), (note,)
         definition = await asyncio.to_thread(from_file, path)
-        if definition.as_json() == registered.definition:
-            return definition, ()
-        await asyncio.to_thread(self.registry.redefine, registered.node, registered.name, definition.as_json())
-        return definition, (f"{path.name} has changed since it was last read",)
+        changed = definition.as_json() != registered.definition
+        return definition, ((f"{path.name} has changed since it was last read",) if changed else ())
 
 
 def read(text: str, where: str) -> Definition:

@@ -24,9 +24,9 @@ class LifeVerbs(OnProjects):
     async def start(self, target: Project, *, service: tuple[str, ...] = (), timeout: int = 120) -> Plan:
         """Launch its services in the order of their dependencies and wait until each is healthy."""
         _check_time(timeout)
-        known = await self.known(target)
+        known = await self.known(target, anew=True)
         services = known.definition.with_needs(chosen(known.definition, service))
-        work = Work(known.ground, known.name, launching=True)
+        work = Work(known.ground, known.name, launches=known.definition.as_json())
         launch = Launch(work, target, _place(known), services, timeout=timeout)
         running = {c.service: c for c in known.left.containers if c.state == "running"}
         await self._refuse_busy(known, services)
@@ -53,10 +53,10 @@ class LifeVerbs(OnProjects):
     async def restart(self, target: Project, *, service: tuple[str, ...] = (), timeout: int = 120) -> Plan:
         """Stop it and launch it again."""
         _check_time(timeout)
-        known = await self.known(target)
+        known = await self.known(target, anew=True)
         doomed = _those(known, service)
         services = known.definition.with_needs(chosen(known.definition, service))
-        work = Work(known.ground, known.name, launching=True)
+        work = Work(known.ground, known.name, launches=known.definition.as_json())
         stopping = Stopping(work, target, known.name, doomed, known.definition)
         launch = Launch(work, target, _place(known), services, timeout=timeout)
         await self._refuse_busy(known, services)

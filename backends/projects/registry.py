@@ -128,14 +128,10 @@ class Registry:
         with self._open(write=True) as db:
             return db.execute("DELETE FROM projects WHERE node = ? AND name = ?", (node, name)).rowcount > 0
 
-    def redefine(self, node: str, name: str, definition: str) -> None:
-        """Keep what its definition says now."""
-        self._set(node, name, "definition = ?", definition)
-
-    def launching(self, node: str, name: str) -> None:
-        """Note that this process launches it."""
+    def launching(self, node: str, name: str, definition: str) -> None:
+        """Note that this process launches it, and by which definition."""
         pid = os.getpid()
-        self._set(node, name, "launch_pid = ?, launch_began = ?", pid, _began(pid))
+        self._set(node, name, "definition = ?, launch_pid = ?, launch_began = ?", definition, pid, _began(pid))
 
     def launched(self, node: str, name: str, *, cut: bool = False) -> None:
         """Note that the launch is over; ``cut`` where it was not brought to its end."""

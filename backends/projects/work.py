@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 class Work:
     """Holds a project while steps run; a step that is cancelled lets go of it.
 
-    ``launching`` says in the registry that a launch is under way until ``end`` is told how it went.
+    With ``launches``, a definition as JSON, the registry says that its launch is under way until ``end`` is called.
     """
 
-    def __init__(self, ground: Ground, name: str, *, launching: bool = False) -> None:
+    def __init__(self, ground: Ground, name: str, *, launches: str | None = None) -> None:
         self.ground = ground
         self.name = name
-        self._launching = launching
+        self._launches = launches
         self._noted = False
         self._hold = Hold(ground.link, name)
 
@@ -45,9 +45,9 @@ class Work:
             return
         if not await self._hold.take():
             report.log("the node has no 'flock': nobody else is kept from starting or stopping it meanwhile")
-        if self._launching:
+        if self._launches is not None:
             self._noted = True
-            await asyncio.to_thread(self.ground.registry.launching, self.ground.node, self.name)
+            await asyncio.to_thread(self.ground.registry.launching, self.ground.node, self.name, self._launches)
 
     @property
     def begun(self) -> bool:

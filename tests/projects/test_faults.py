@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from app.paths import Paths
+from backends.kinds.project import Project
 from tests.projects.yard import TWO, folder_of, nodes, write, yard
-from tests.servers.dockerd import Dockerd
+from tests.servers.dockerd import Dockerd, StartDockerd
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("dockerd")
@@ -241,12 +242,12 @@ async def test_a_port_held_by_a_container_names_it(engine: Dockerd, tmp_path: Pa
         assert f"port {first} (db) is held by the container squatter" in refused.message
 
 
-@pytest.mark.parametrize("name", ["", "Shop", "a/b", "-x", "x-", "a" * 41, "a b", "[red]", "../x"])
-async def test_a_bad_name_is_refused_with_the_rule(engine: Dockerd, tmp_path: Path, name: str) -> None:
+async def test_a_bad_name_is_refused_with_the_rule(engine: Dockerd, tmp_path: Path) -> None:
     async with yard(nodes(engine)) as it:
-        wrong = await it.add(tmp_path, name=name)
-        assert (wrong.outcome, wrong.exit_code) == ("failed", 2)
-        assert "a project's name has 1 to 40 lower-case letters" in wrong.message
+        for name in ("", "Shop", "a/b", "-x", "x-", "a" * 41, "a b", "[red]", "../x"):
+            wrong = await it.add(tmp_path, name=name)
+            assert (wrong.outcome, wrong.exit_code) == ("failed", 2), name
+            assert "a project's name has 1 to 40 lower-case letters" in wrong.message
 
 
 async def test_folders_are_found_on_the_node(
@@ -294,12 +295,13 @@ async def test_a_node_whose_engine_is_gone_still_lists_its_projects(engine: Dock
 async def test_a_definition_with_mistakes_is_refused_with_their_places(engine: Dockerd, tmp_path: Path) -> None:
     async with yard(nodes(engine)) as it:
         file = await it.added(tmp_path)
+        await it.do("start")
         file.write_text("services:\n  web: {imag: bb:1}\n")
         wrong = await it.do("start")
         assert (wrong.outcome, wrong.exit_code) == ("failed", 2)
         assert f"{file}:2:9: unknown key 'imag' (nearest valid name: image)" in wrong.message
         stopped = await it.do("stop")
-        assert stopped.exit_code in (0, 2)
+        assert stopped.outcome == "done", "what runs can be stopped whatever the file says now"
         assert (await it.do("remove")).outcome == "done"
 
 
@@ -343,3 +345,23 @@ async def test_a_start_that_is_cancelled_lets_go_and_is_told_of_as_unfinished(en
         stopped = await it.do("stop")
         assert stopped.outcome == "done", stopped
         assert engine.client.containers(all=True) == []
+
+
+async def test_an_engine_that_is_restarted_has_its_projects_back_once(engine_at: StartDockerd, tmp_path: Path) -> None:
+    engine = engine_at()
+    async with yard(nodes(engine)) as it:
+        await it.added(tmp_path)
+        await it.do("start")
+        before = await it.until("running")
+        engine.stop()
+
+        def faulty() -> bool:
+            reading = it.deck.feed.fleet.reading_of(before.ref)
+            return reading is not None and reading.fault is not None
+
+        await eventually(faulty)
+        assert [one.id for one in it.deck.feed.fleet.of(Project)] == ["here/shop"]
+        engine.start()
+        row = await it.until("running", within=40)
+        assert row.parts == before.parts
+        assert [one.id for one in it.deck.feed.fleet.of(Project)] == ["here/shop"]

@@ -116,12 +116,12 @@ def test_a_launch_is_under_way_only_while_its_process_lives(tmp_path: Path) -> N
         return found
 
     assert (being_launched(now()), cut_short(now())) == (False, False)
-    registry.launching("here", "a")
+    registry.launching("here", "a", "{}")
     assert (being_launched(now()), cut_short(now())) == (True, False)
     registry.launched("here", "a")
     assert (being_launched(now()), cut_short(now())) == (False, False)
     line = "import sys; from pathlib import Path; from backends.projects.registry import Registry; "
-    line += f"Registry(Path({str(tmp_path)!r})).launching('here', 'a')"
+    line += f"Registry(Path({str(tmp_path)!r})).launching('here', 'a', '{{}}')"
     subprocess.run([sys.executable, "-c", line], check=True, cwd=Path(__file__).parents[2])
     assert (being_launched(now()), cut_short(now())) == (False, True)
     registry.launched("here", "a", cut=True)
