@@ -1,7 +1,8 @@
-"""A real server for the doors."""
+"""Real servers for the doors."""
 
 from __future__ import annotations
 
+from tests.servers.dockerd import engine, engine_of_session
 from tests.servers.sshd import sshd, sshd_at
 
-__all__ = ["sshd", "sshd_at"]
+__all__ = ["engine", "engine_of_session", "sshd", "sshd_at"]

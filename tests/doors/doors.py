@@ -123,7 +123,8 @@ async def console(deck: Deck, targets: Sequence[str], noun: str = "node") -> Asy
         await it.press("colon")
         it.console.command_line.open(deck.kinds[noun].plural)
         await it.press("enter", "N")
-        await it.until(lambda: app.place is not None and app.place.targets(), "a row under the cursor")
+        if targets:
+            await it.until(lambda: app.place is not None and app.place.targets(), "a row under the cursor")
         yield it
     await app.close_down()
 

@@ -177,8 +177,9 @@ class Dockerd:
 
     def remove(self) -> None:
         """Stop it and leave nothing behind."""
-        with contextlib.suppress(Exception):
-            self.sweep()
+        if self._process is not None:
+            with contextlib.suppress(Exception):
+                self.sweep()
         self.stop()
         subprocess.run(["ip", "link", "del", f"qdt{self.number}"], check=False, capture_output=True)
         self._forwarding("-D")
