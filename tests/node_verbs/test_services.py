@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -151,9 +150,8 @@ def journald(bench: Bench, home: Path, monkeypatch: pytest.MonkeyPatch) -> Bench
 
 
 async def read(stream: Stream) -> list[str]:
-    lines: AsyncIterator[str] = stream.lines
     async with asyncio.timeout(10):
-        return [line async for line in lines]
+        return [line if isinstance(line, str) else line.text async for line in stream.lines]
 
 
 async def test_the_journal_is_asked_for_exactly_what_is_wanted(journald: Bench, home: Path) -> None:

@@ -244,7 +244,8 @@ class Dockerd:
         images: list[dict[str, Any]] = client.images(all=True)
         for one in images:
             if BUSYBOX not in (one["RepoTags"] or []):
-                named: list[str] = [tag for tag in one["RepoTags"] or [] if tag != "<none>:<none>"]
+                tags: list[str] = one["RepoTags"] or []
+                named = [tag for tag in tags if tag != "<none>:<none>"]
                 for name in named or [one["Id"]]:
                     with contextlib.suppress(Exception):
                         client.remove_image(name, force=True)
