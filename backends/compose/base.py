@@ -263,7 +263,9 @@ class ComposeBase(StackVerbs):
         if not look_first and (not row.declared or known is not None):
             work.project, work.configured = known.project if known is not None else row.project or "", known
             return work
-        (answer,) = await look(link, program, [where])
+        # Which profiles a found stack was started with, nobody knows: its services are named, whatever they are behind.
+        asked = replace(where, profiles=("*",)) if where.found else where
+        (answer,) = await look(link, program, [asked])
         try:
             configured = answer.configured(program)
         except NoProfile as error:

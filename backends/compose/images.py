@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.errors import Missing, QuarterdeckError
@@ -30,11 +30,11 @@ async def ran(work: Work) -> dict[str, Ran]:
     return found
 
 
-async def meant(work: Work) -> dict[str, Ran]:
-    """What would run if everything were made anew now: what the names of the images mean."""
+async def meant(work: Work, chosen: Collection[str] = ()) -> dict[str, Ran]:
+    """What would run if the services (all, or the chosen ones) were made anew now: what their images' names mean."""
     found: dict[str, Ran] = {}
     for one in work.resolved.services:
-        if one.image:
+        if one.image and one.replicas > 0 and (not chosen or one.name in chosen):
             whole = await _inspected(work.engine, one.image)
             if whole is not None:
                 found[one.name] = Ran(image=one.image, id=str(whole["Id"]), digest=_digest(whole, one.image))

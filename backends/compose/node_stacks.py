@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 GATHER_S = 0.04
 """Events that come closer together than this make one new set of rows."""
+ASK_EVERY_S = 5.0
+"""A nudge comes after each verb as well, which told already: so soon nothing is asked again that was answered."""
 SETTLE_S = 1.5
 """How long a one-shot look waits for figures once it knows the containers."""
 _NOTHING = Seen(taken_at=0.0)
@@ -65,6 +67,7 @@ class NodeStacks:
         self._asked = not wheres or context.rows_only
         """The node was asked about its declared stacks, or there is nothing to ask."""
         self._asking: asyncio.Task[None] | None = None
+        self._asked_at = float("-inf")
         self._changed = asyncio.Event()
         self._told = False
         self._works = False
@@ -173,6 +176,11 @@ class NodeStacks:
         """Ask the node about its declared stacks, once at a time."""
         if not self._wheres or self._context.rows_only or (self._asking is not None and not self._asking.done()):
             return
+        told = self.known.resolved
+        whole = all(name in told and told[name].fault is None for name in self._wheres)
+        if whole and self._context.clock() - self._asked_at < ASK_EVERY_S:
+            return
+        self._asked_at = self._context.clock()
         self._asking = asyncio.create_task(self._resolved(), name=f"stacks of {self.source.name}")
 
     async def _resolved(self) -> None:

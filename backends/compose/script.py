@@ -148,7 +148,7 @@ held=
 trap leave EXIT
 trap 'exit 143' TERM INT HUP
 if command -v flock >/dev/null 2>&1; then
-  for f in unit run; do [ -e "$L.$f" ] || (umask 0; : >"$L.$f") 2>/dev/null; done
+  for f in unit run; do [ -e "$L.$f" ] || (umask 0; set -C; : >"$L.$f") 2>/dev/null; done
   [ -r "$L.unit" ] && [ -r "$L.run" ] || fault lock "$L" 75
   exec 8<"$L.unit" 9<"$L.run"
   flock -n 8 || { [ $U = run ] && mine; } || { trap - EXIT; busy; }
@@ -173,8 +173,10 @@ else
   take "$L.run.d" || busy
   [ $U = run ] || { rm -rf "$L.run.d"; held="$L.unit.d"; }
 fi
-echo "$$ $S" >"$L.$me.$U.who"
+rm -f "$L.$me.$U.who"
+(set -C; echo "$$ $S" >"$L.$me.$U.who") 2>/dev/null
 """
+# set -C: files in /tmp are made anew or not at all, so that nobody's link is written through.
 
 HOLD = r"""
 echo held

@@ -18,6 +18,7 @@ from backends.docker.registry.pulling import account_on, image_id, pull
 from backends.docker.registry.reference import parse
 from backends.kinds.stack import Stack
 
+FETCH = "POST /images/create?fromImage=<each image of its services>"
 Commands = Callable[[Program], Sequence[Sequence[str]]]
 """The compose commands of a step, as the node's compose takes them."""
 Perform = Callable[[Work, Report], Awaitable[Result]]
@@ -92,16 +93,23 @@ class Starting(ComposeBase):
 
         def prepare(row: Stack) -> tuple[Commands, Perform]:
             chosen = self.chosen(row, service)
-            commands = [("pull", *chosen)]
+            commands: list[Sequence[str]] = [("config", *chosen)]
 
             async def run(work: Work, report: Report) -> Result:
                 check_services(work, chosen)
+                hidden = [name for name in chosen if work.resolved.service(name) is None]
+                if hidden:  # behind a profile that is not named, or not there at all: compose knows
+                    done = await work.compose(report, ("pull", *hidden))
+                    if done.exit_code:
+                        return done
                 new = await self.fetch(work, report, chosen)
+                if hidden and not new:
+                    return Result(0, f"asked compose for {', '.join(hidden)}; nothing newer beside that")
                 return Result(0, f"newer: {', '.join(map(clean, new))}" if new else "nothing newer", {"newer": new})
 
             return lambda program: commands, run
 
-        return await self.planned(targets, "pull", prepare)
+        return await self.planned(targets, "pull", prepare, fetches=True)
 
     # -- what they share
 
@@ -114,18 +122,20 @@ class Starting(ComposeBase):
         bare: bool = False,
         look_first: bool = True,
         reverse: bool = False,
+        fetches: bool = False,
         notes: Sequence[str] = (),
     ) -> Plan:
         """One plan over all targets. What is wrong with one of several is its own step's to tell.
 
         ``bare``: stacks that were found are worked on by their project's name alone, where compose can do that.
+        ``fetches``: the engine fetches images before that.
         """
         alone = len(targets) == 1
         parts: list[tuple[Stack, Step]] = []
         proofs: list[Proof] = []
         for row in targets:
             try:
-                parts.append((row, await self._step(row, verb, prepare, bare, look_first, alone=alone)))
+                parts.append((row, await self._step(row, verb, prepare, bare, look_first, fetches, alone=alone)))
                 proofs += self.proofs(row, self.where_of(row))
             except QuarterdeckError as error:
                 if alone:
@@ -140,6 +150,7 @@ class Starting(ComposeBase):
         prepare: Callable[[Stack], tuple[Commands, Perform]],
         bare: bool,
         look_first: bool,
+        fetches: bool,
         *,
         alone: bool,
     ) -> Step:
@@ -157,7 +168,8 @@ class Starting(ComposeBase):
             except ComposeFailed as error:
                 return failed(error)
 
-        return Step(row, shown.shown(program, *commands(program)), run, lane=f"stack {row.id}")
+        text = shown.shown(program, *commands(program))
+        return Step(row, f"{FETCH}; {text}" if fetches else text, run)
 
     async def well(
         self,

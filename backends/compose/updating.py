@@ -40,7 +40,7 @@ class Updating(Stopping):
 
         def prepare(row: Stack) -> tuple[Commands, Perform]:
             chosen = self.chosen(row, ())
-            commands = [("pull", *chosen), ("up", "-d", *chosen)]
+            commands = [("up", "-d", *chosen)]
 
             async def run(work: Work, report: Report) -> Result:
                 async with unit(work) as own:
@@ -49,18 +49,18 @@ class Updating(Stopping):
             return lambda program: commands, run
 
         notes = [f"goes back to the images that run now where not all is well within {timeout} s"]
-        return await self.planned(targets, "update", prepare, notes=notes)
+        return await self.planned(targets, "update", prepare, fetches=True, notes=notes)
 
     async def _update(self, work: Work, report: Report, chosen: Sequence[str], timeout: float) -> Result:
         before = await ran(work)
-        names = await meant(work)
+        names = await meant(work, chosen)
         try:
             await self.fetch(work, report, chosen)
         except (QuarterdeckError, asyncio.CancelledError):
             # Old containers run on; the names go back too, or the next ``up`` would make half an update of it.
             await asyncio.shield(asyncio.ensure_future(_names_back(work, names, report)))
             raise
-        after = await meant(work)
+        after = await meant(work, chosen)
         new = changed(before, after)
         replaced = {name: before[name] for name in new if name in before}
         if not new:
@@ -70,9 +70,14 @@ class Updating(Stopping):
             found = await self.well(work, report, chosen, done, timeout=timeout)
             return replace(found, message=f"nothing newer; {found.message}") if found.exit_code == 0 else found
         entry = await self._begin_entry(work.row, "update", before, after)
-        done = await work.compose(report, ("up", "-d", *chosen))
-        if done.exit_code == 0:
-            done = await self.well(work, report, chosen, done, timeout=timeout)
+        try:
+            done = await work.compose(report, ("up", "-d", *chosen))
+            if done.exit_code == 0:
+                done = await self.well(work, report, chosen, done, timeout=timeout)
+        except asyncio.CancelledError:
+            ended = self._end_entry(work.row, replace(entry, result="failed", why="cancelled"))
+            await asyncio.shield(asyncio.ensure_future(ended))
+            raise
         if done.exit_code == 0:
             now = await ran(work)
             await self._end_entry(work.row, replace(entry, result="done", after=now))
@@ -234,7 +239,7 @@ class Updating(Stopping):
 
 async def _names_back(work: Work, names: Images, report: Report) -> None:
     """Let the names of images mean what they meant before, as far as possible."""
-    now = await meant(work)
+    now = await meant(work, names)
     try:
         await put_back(work, {name: names[name] for name in changed(names, now) if name in names}, report, {})
     except QuarterdeckError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 from collections.abc import Mapping
@@ -22,12 +23,11 @@ from tests.compose.berth import OpenBerth
 from tests.servers.compose import Version
 from tests.waiting import eventually
 
-NUMBER = 0
+_numbers = itertools.count(1)
 
 
 def container(project: str, service: str, state: str = "running", **more: Any) -> ContainerSummary:
-    global NUMBER
-    NUMBER += 1
+    number = next(_numbers)
     labels: Mapping[str, str] = {
         "com.docker.compose.project": project,
         "com.docker.compose.service": service,
@@ -35,12 +35,12 @@ def container(project: str, service: str, state: str = "running", **more: Any) -
         **more.pop("labels", {}),
     }
     return ContainerSummary(
-        id=f"c{NUMBER}",
-        name=f"{project}-{service}-{NUMBER}",
+        id=f"c{number}",
+        name=f"{project}-{service}-{number}",
         image="bb:1",
         image_id="sha256:1",
         command="",
-        created_at=float(NUMBER),
+        created_at=float(number),
         state=state,
         status="",
         labels=labels,
@@ -237,8 +237,9 @@ def ids(it: Any, service: str) -> list[str]:
 async def test_variables_in_paths_are_those_of_the_login_there(berth: OpenBerth, version: Version) -> None:
     it = await berth(version, ssh=True, stacks={"shop": {"dir": "$CARBONAC_PI_PATH/shop", "project": "named"}})
     it.write(".profile", f"export CARBONAC_PI_PATH={it.home}\necho welcome\n")
-    await it.backend.close()
-    row = await it.ready()
+    await it.ready()
+    it.deck.feed.nudge_all()  # the first look may have been before the file was there
+    row = await it.shown(fault=None)
     assert row.project == "named"
     await eventually(lambda: (row := it.row()) is not None and row.dir == str(it.home / "shop"), 10, str(it.row()))
     assert (await it.one("up")).outcome == "done"

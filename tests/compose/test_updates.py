@@ -11,6 +11,7 @@ import pytest
 
 from backends.compose.history import Entry, History, Ran
 from tests.compose.berth import Berth, OpenBerth
+from tests.compose.test_rows import compose as by_hand
 from tests.servers.compose import Version
 from tests.servers.registry import Registry
 from tests.waiting import eventually
@@ -182,6 +183,41 @@ async def test_an_update_that_is_cancelled_while_it_pulls_changes_nothing(berth:
     assert runs(it) == {"api": "1", "web": "1"}
     again = await it.one("stop")
     assert again.outcome == "done", "the lock is free"
+
+
+async def test_a_found_stack_is_updated_with_what_is_behind_profiles(berth: OpenBerth, registry: Registry) -> None:
+    text = APP.format(api=registry.name("api:1"), web=registry.name("web:1"))
+    it = await berth(stacks={}, shop=f"{text}    profiles: [extra]\n")
+    push(it, registry, "api:1", "1")
+    push(it, registry, "web:1", "1")
+    await it.deck.feed.first(20)
+    by_hand(it, "v2", "--profile", "extra", "up", "-d")
+    await it.shown(state="up")
+    push(it, registry, "web:1", "2")
+    done = await it.one("update")
+    assert done.outcome == "done", done.message
+    assert done.message == "2 services are well; new images: web"
+    assert runs(it) == {"api": "1", "web": "2"}
+
+
+async def test_an_update_that_is_cancelled_while_it_waits_says_so(berth: OpenBerth, registry: Registry) -> None:
+    it = await app(berth, registry)
+    assert (await it.one("up")).outcome == "done"
+    await it.shown(state="up")
+    text = APP.replace("retries: 2", "retries: 1000").replace("test ! -e /broken", "false")
+    it.write("shop/docker-compose.yml", text.format(api=registry.name("api:1"), web=registry.name("web:1")))
+    push(it, registry, "api:1", "2")
+    acting = asyncio.create_task(it.act("update"))
+    await it.shown(state="starting", within=30)
+    other = await it.one("stop")
+    assert str(other.outcome) == "refused", other.message
+    assert "(stack update)" in other.message
+    next(job for job in it.jobs if not job.ended).cancel()
+    (done,) = await asyncio.wait_for(acting, 30)
+    assert str(done.outcome) == "cancelled"
+    last = history(it)[-1]
+    assert (last.result, last.why) == ("failed", "cancelled")
+    assert (await it.one("stop")).outcome == "done", "the lock is free"
 
 
 async def test_up_fetches_only_what_is_missing(berth: OpenBerth, registry: Registry) -> None:
