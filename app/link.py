@@ -173,6 +173,13 @@ class Probe(Generic[P]):
     script: str = ""
     every: float = 60.0
     """Seconds between runs of a SLOW probe."""
+    becomes: bool = False
+    """The script ends in ``exec`` of one program that writes its answer's records itself: it costs the host one fork.
+
+    What such a program has to write stands in ``backends.sampling.script``.
+    """
+    after: str = ""
+    """A probe that begins some moments before this one in each session: rates need two looks with time between."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from backends.docker.one_shot_stats import counters, machine_memory
 from backends.docker.summary import ContainerSummary
 from backends.docker.usage import EVERY_S, Counters, Look, Usage, probes, usage
 from backends.rates import SHORTEST_S
+from backends.sampling.links import Nudges
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +27,9 @@ STATS_AT_ONCE = 16
 """Containers an engine is asked about in one round; who waited longest comes first."""
 _SOON_S = 0.5
 """Between the first rounds: rates need two."""
+_HURRY_S = 0.3
+_HURRIES = 3
+"""Looks that are asked for before their time: the tick that begins the second, and those that read the two."""
 _STATS_SIDE_BY_SIDE = 2
 _STATS_TIMEOUT_S = 10.0
 
@@ -75,6 +79,10 @@ class NodeUsage:
         self._names: tuple[str, ...] = ()
         """Of the probes."""
         self._unsubscribe: Callable[[], None] | None = None
+        self._hurry: asyncio.TimerHandle | None = None
+        self._hurried = 0
+        self._heard = 0
+        """Samples with a look."""
         self._asking: asyncio.Task[None] | None = None
         self._memory: int | None = None
         entry = context.inventory().nodes.get(node)
@@ -101,6 +109,9 @@ class NodeUsage:
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
         if self._asking is not None:
             self._asking.cancel()
             self._asking = None
@@ -119,18 +130,32 @@ class NodeUsage:
     def _hear(self, sample: Sample) -> None:
         first = heard = False
         for name in self._names:
-            looks: tuple[Look, ...] | None = sample.answers.get(name)
-            heard = heard or looks is not None
-            for look in looks or ():
+            look: Look | None = sample.answers.get(name)
+            if look is not None:
+                heard = True
                 first = self._fold(look, sample.taken_at) or first
-            if looks is None and (name in sample.answers or name in sample.faults):
+            elif name in sample.answers or name in sample.faults:
                 for known in self._known.values():
                     known.missed += 1
+        self._hurry_on()
         self._ask_where_unseen(sample.taken_at)
-        if heard and self._asking is None:
+        self._heard += heard
+        if self._heard >= 2 and self._asking is None:
             self.settled = True
         if heard:
             self._changed(first)
+
+    def _hurry_on(self) -> None:
+        """The first two looks, and reading them, are no matter of whole intervals."""
+        links = self._context.links
+        if self._hurried < _HURRIES and self._hurry is None and isinstance(links, Nudges):
+            self._hurried += 1
+
+            def nudge() -> None:
+                self._hurry = None
+                links.nudge(self.node)
+
+            self._hurry = asyncio.get_running_loop().call_later(_HURRY_S, nudge)
 
     def _fold(self, look: Look, at: float) -> bool:
         """Take a look in; says whether there are first figures of something."""

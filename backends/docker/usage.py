@@ -1,10 +1,11 @@
 """What containers use, from the counters of their control groups: read by the node's sampler, not asked of the engine.
 
-One script reads all containers of a host and says one short line for each: ``awk`` is its one program, however many
-containers there are. For 100 containers that is 5 KB once in ``EVERY_S`` and some 12 ms of the host's time. The tick's
-own ``cat`` would send whole files at every tick: 150 KB for 100 containers, as ``memory.stat`` and ``net/dev`` are
-mostly other things, or 13 KB for CPU time, memory and processes alone, with the page cache in them. The containers are
-found by globs, so that nothing is sent to the host when one comes or goes.
+One ``awk`` reads all containers of a host and says one short line for each. It is the one process that a look costs
+the host, however many containers there are: the shell that is forked for it becomes it. For 100 containers a look is
+5 KB once in ``EVERY_S`` and some 12 ms of the host's time. The tick's own ``cat`` would send whole files at every tick:
+150 KB for 100 containers, as ``memory.stat`` and ``net/dev`` are mostly other things, or 13 KB for CPU time, memory and
+processes alone, with the page cache in them. The containers are found by globs, so that nothing is sent to the host
+when one comes or goes.
 
 Figures are those of ``docker stats`` (``docker/cli``, ``cli/command/container/stats_helpers.go``), save that CPU time
 is divided by the host's own uptime and not by the sum of its cores: a share of one core, 100 × cores at most.
@@ -32,6 +33,7 @@ from dataclasses import dataclass
 from app.errors import BadAnswer
 from app.link import Probe, Tier
 from backends.rates import SHORTEST_S
+from backends.sampling.script import AWK_RECORDS
 
 EVERY_S = 5.0
 """Seconds between two looks."""
@@ -91,29 +93,28 @@ function tell(p,  n, q, a, f, l, k, cpu, mem, top, idle, pids, rd, wr, rx, tx, p
     sub(/^[^:]*:/, "", l); split(l, a, " "); rx += a[1]; tx += a[9];
   }
   close(f);
-  print substr(n, 1, 16), cpu, mem, top, idle, pids, whole(rd), whole(wr), whole(rx), whole(tx);
+  say(substr(n, 1, 16) " " cpu " " mem " " top " " idle " " pids \
+    " " whole(rd) " " whole(wr) " " whole(rx) " " whole(tx));
 }
 function whole(x) { return x == "-" ? x : sprintf("%.0f", x) }
-BEGIN { print "cgroup", v, line(proc "/uptime"); for (i = 1; i < ARGC; i++) tell(ARGV[i]) }
+BEGIN { say("cgroup " v " " line(proc "/uptime")); for (i = 1; i < ARGC; i++) tell(ARGV[i]); said_all() }
 """
 
+# Nothing here but the last line starts a process.
 _SCRIPT = """
 g=%(root)s; r=$g; v=2
 [ -e $g/cgroup.controllers ] || { v=1; for c in cpuacct cpu,cpuacct memory pids; do r=$g/$c; [ -d $r ] && break; done; }
-look() { $T awk -v v=$v -v g=$g -v r=$r -v proc=%(proc)s '%(awk)s' %(globs)s; }
-look
-%(again)s
+command -v awk >/dev/null && exec awk -v v=$v -v g=$g -v r=$r -v proc=%(proc)s '%(awk)s' %(globs)s
 """
 
 
-def script(*, twice: bool = False, root: str = "/sys/fs/cgroup", proc: str = "/proc") -> str:
-    """What the sampler runs; ``twice`` looks two times, 0.3 s apart, so that one answer gives rates.
+def script(*, root: str = "/sys/fs/cgroup", proc: str = "/proc") -> str:
+    """What the sampler runs for one look; it becomes ``awk``, or answers with nothing where there is none.
 
     ``root`` and ``proc`` are where control groups and processes are; elsewhere only in tests.
     """
-    again = "sleep 0.3 || sleep 1\nlook" if twice else ""
     globs = " ".join(f"$r{glob}" for glob in _GLOBS)
-    return _SCRIPT % {"root": root, "proc": proc, "awk": _AWK.strip(), "globs": globs, "again": again}
+    return _SCRIPT % {"root": root, "proc": proc, "awk": f"{AWK_RECORDS}\n{_AWK.strip()}", "globs": globs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,28 +145,23 @@ class Look:
         return self.counters.get(container_id[:_ID])
 
 
-def parse(answer: bytes) -> tuple[Look, ...] | None:
-    """The looks of one answer, oldest first; ``None`` where the host has no ``awk`` or no ``/proc``."""
-    looks: list[Look] = []
-    found: dict[str, Counters] = {}
-    version = ""
-    for raw in answer.decode("ascii", "replace").splitlines():
-        fields = raw.split()
-        if fields[:1] == ["cgroup"]:
-            if len(fields) < 3:
-                raise BadAnswer("control groups are told of without a time")
-            if fields[2] == "-":
-                return None
-            found, version = {}, fields[1]
-            try:
-                looks.append(Look(float(fields[2]), found))
-            except ValueError:
-                raise BadAnswer("control groups are told of without a time") from None
-        elif not looks or len(fields) != 10:
-            raise BadAnswer("a line about a control group is unreadable")
-        else:
-            found[fields[0]] = _counters(fields, version)
-    return tuple(looks) or None
+def parse(answer: bytes) -> Look | None:
+    """The look an answer tells of; ``None`` where the host has no ``awk`` or no ``/proc``."""
+    lines = [raw.split() for raw in answer.decode("ascii", "replace").splitlines()]
+    if not lines:
+        return None
+    first = lines[0]
+    if first[:1] != ["cgroup"] or len(first) < 3:
+        raise BadAnswer("control groups are told of without a time")
+    if first[2] == "-":
+        return None
+    try:
+        uptime_s = float(first[2])
+    except ValueError:
+        raise BadAnswer("control groups are told of without a time") from None
+    if any(len(fields) != 10 for fields in lines[1:]):
+        raise BadAnswer("a line about a control group is unreadable")
+    return Look(uptime_s, {fields[0]: _counters(fields, first[1]) for fields in lines[1:]})
 
 
 def _counters(fields: list[str], version: str) -> Counters:
@@ -232,7 +228,11 @@ def usage(before: Counters | None, now: Counters, seconds: float) -> Usage:
     )
 
 
-def probes(*, one_shot: bool = False) -> tuple[Probe[tuple[Look, ...] | None], ...]:
-    """What a host that runs containers is asked: once for two looks, so that there are rates, then steadily for one."""
-    first = Probe("containers_first", Tier.ONCE, parse, script=script(twice=True))
-    return (first,) if one_shot else (first, Probe("containers", Tier.SLOW, parse, script=script(), every=EVERY_S))
+def probes(*, one_shot: bool = False) -> tuple[Probe[Look | None], ...]:
+    """What a host that runs containers is asked: two looks at the start, as rates need two, then one steadily."""
+
+    def asked(name: str, tier: Tier, after: str = "") -> Probe[Look | None]:
+        return Probe(name, tier, parse, script=script(), every=EVERY_S, becomes=True, after=after)
+
+    two = asked("containers_first", Tier.ONCE), asked("containers_second", Tier.ONCE, "containers_first")
+    return two if one_shot else (*two, asked("containers", Tier.SLOW, "containers_second"))

@@ -234,7 +234,8 @@ class Sampler:
             for _ in range(script.SLOTS if self._one_shot else 1):
                 begun = slots.begin(self._clock())
                 if begun is not None:
-                    lines += script.script_line(begun[0], begun[1].script)
+                    slot, probe = begun
+                    lines += script.script_line(slot, probe.script, becomes=probe.becomes)
             sent = self._clock()
             await self._write(channel, lines)
             lines = b""

@@ -9,6 +9,8 @@ first line                the session's nonce, which marks every record of the a
 ``f PATTERN…``            from now on these files are read at each tick: paths or shell globs
 ``t NUMBER``              a tick: answer with all files, read by one ``cat`` (the one fork of a tick)
 ``s SLOT SCRIPT``         run a script in the background and answer in the slot, 0 to 3
+``p SLOT SCRIPT``         the same for a script that ends in ``exec`` of one program, which writes its records itself:
+                          one fork, where a script costs three and those of its own programs
 ========================  ============================================================================================
 
 What it answers are records, each beginning with ``#``, the session's nonce and a letter (``backends.sampling.frames``
@@ -21,6 +23,11 @@ on the same channel, so that a host with ``MaxSessions 1`` can be read and no sc
 cut into records of at most 2 KiB written at once: a write of that size to a pipe or socket is never torn, so they may
 come in the middle of a tick's answer and are picked out again. In a script ``$T`` stands for ``timeout 20`` where the
 host has such a program, and for nothing where it has not.
+
+A script that ends in ``exec`` becomes that program in the one process that was forked for it; ``AWK_RECORDS`` is what
+an awk program needs to write records. It finds nonce and slot as ``N`` and ``n`` in its environment, which only its own
+user can read. A script that does not come to its ``exec`` answers with nothing. ``$T`` is not for these, as ``timeout``
+forks.
 
 The text is one line without ``'``, ``!`` or doubled backslashes, so that it reaches ``sh`` whole inside single quotes
 through login shells that are no POSIX shells (csh, fish).
@@ -39,6 +46,23 @@ SLOTS = 4
 _MARK_FILE = "/proc/sys/kernel/random/boot_id"
 _NEWLINE = "\x1f"
 """Stands for a newline inside a script, as a pacing line must be one line."""
+
+PIECE = 1792
+"""Bytes of a program's answer in one record: with what marks it less than the 2 KiB that are never torn."""
+
+AWK_RECORDS = r"""
+function say(x) {
+  for (said = said x "\n"; length(said) > PIECE; said = substr(said, PIECE + 1)) tell_piece("");
+}
+function tell_piece(end) {
+  printf "%s", "#" ENVIRON["N"] "~" ENVIRON["n"] "\n" substr(said, 1, PIECE) "#" ENVIRON["N"] "|\n" end; fflush();
+}
+function said_all() { tell_piece("#" ENVIRON["N"] "." ENVIRON["n"] "\n") }
+""".strip().replace("PIECE", str(PIECE))
+"""Functions of an awk program that answers in a slot: ``say`` a line, any number of times, and ``said_all`` at its end.
+
+Each record is one string printed at once, as some C libraries write every string for itself; bytes are characters.
+"""
 
 _PROGRAM = r"""
 # Errors have no place among the answers; every tool speaks one language.
@@ -77,9 +101,11 @@ ask() {
   while [ ${#x} -gt 2048 ]; do printf "#%s~%s\n%.2048s#%s|\n" $N $n "$x" $N; x=${x#$q}; done;
   printf "#%s~%s\n%s#%s|\n#%s.%s\n" $N $n "$x" $N $N $n;
 };
+over() { printf "#%s.%s\n" $N $n; };
+become() { trap over 0; IFS=$u; set -- $r; IFS=$l; s="$*"; unset IFS; set +f; export N n; eval "$s"; };
 # A slot is used again only after its answer has come, so the wait is over at once; it frees the process entry.
-start() { eval p=\$p$n; [ -z "$p" ] || wait $p; ask </dev/null & eval p$n=\$$j; };
-while IFS=" " read -r k n r; do case $k in t) tick;; f) F="$n $r";; s) start;; esac; done;
+start() { eval p=\$p$n; [ -z "$p" ] || wait $p; $1 </dev/null & eval p$n=\$$j; };
+while IFS=" " read -r k n r; do case $k in t) tick;; f) F="$n $r";; s) start ask;; p) start become;; esac; done;
 # Scripts that still run go with the program: the whole group where the group is its own.
 IFS=" " read -r a b c d e f </proc/$$/stat;
 trap "" TERM;
@@ -122,8 +148,11 @@ def tick_line(number: int) -> bytes:
     return b"t %d\n" % number
 
 
-def script_line(slot: int, script: str) -> bytes:
-    """The line that runs a script in a slot; newlines travel as another byte."""
+def script_line(slot: int, script: str, *, becomes: bool = False) -> bytes:
+    """The line that runs a script in a slot; newlines travel as another byte.
+
+    ``becomes``: it ends in ``exec`` of a program that writes its records itself.
+    """
     if "\0" in script or _NEWLINE in script:
         raise ConfigurationError("a probe's script holds a control character")
-    return f"s {slot} {script.strip().replace(chr(10), _NEWLINE)}\n".encode()
+    return f"{'p' if becomes else 's'} {slot} {script.strip().replace(chr(10), _NEWLINE)}\n".encode()

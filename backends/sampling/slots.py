@@ -12,6 +12,8 @@ from backends.sampling.script import SLOTS
 
 PATIENCE_S = 30.0
 """After so long without an answer a script is said to hang."""
+BETWEEN_S = 0.2
+"""At least so long after another probe begins the one that is to come after it."""
 
 
 @dataclass(slots=True)
@@ -20,7 +22,8 @@ class _Turn:
     due: float
     """On the caller's clock; infinite when it is never to run again."""
     slot: int | None = None
-    began: float = 0.0
+    began: float = float("inf")
+    """Infinite until it has begun in this session."""
     told: bool = False
 
 
@@ -56,6 +59,7 @@ class Slots:
         self._running.clear()
         self._free = list(range(SLOTS))
         for turn in self._turns.values():
+            turn.began = float("inf")
             if turn.probe.tier is Tier.ONCE:
                 turn.due = float("-inf")
 
@@ -63,13 +67,20 @@ class Slots:
         """The slot and probe to start at this tick, if one is due and a slot is free."""
         if not self._free:
             return None
-        ready = [turn for turn in self._turns.values() if turn.slot is None and turn.due <= now]
+        ready = [
+            turn for turn in self._turns.values() if turn.slot is None and turn.due <= now and self._may(turn, now)
+        ]
         if not ready:
             return None
         turn = min(ready, key=lambda one: one.due)
         turn.slot, turn.began, turn.told = self._free.pop(0), now, False
         self._running[turn.slot] = turn
         return turn.slot, turn.probe
+
+    def _may(self, turn: _Turn, now: float) -> bool:
+        """What it is to come after has begun, and not just now."""
+        other = self._turns.get(turn.probe.after)
+        return other is None or now - other.began >= BETWEEN_S
 
     def end(self, slot: int, now: float) -> Probe[Any] | None:
         """Free a slot whose script has ended; returns its probe, ``None`` when nothing ran there."""

@@ -43,9 +43,9 @@ class Talk:
             assert await self.hear(), "the program ended"
         return self.ticks[-1]
 
-    async def ask(self, slot: int, text: str) -> bytes:
+    async def ask(self, slot: int, text: str, *, becomes: bool = False) -> bytes:
         """Run a script and wait for its answer."""
-        await self.say(script.script_line(slot, text))
+        await self.say(script.script_line(slot, text, becomes=becomes))
         before = len(self.answers)
         while len(self.answers) == before:
             assert await self.hear(), "the program ended"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -115,6 +116,86 @@ async def test_finished_scripts_leave_no_process_behind(talk: Talk) -> None:
     program = psutil.Process(talk.channel.pid)
 
     assert len(program.children()) <= script.SLOTS  # at most one that is done and not yet waited for in each slot
+
+
+LINES = r"""BEGIN {
+  for (i = 0; i < 2000; i++) say("line " i " with some more behind it");
+  for (x = "0123456789"; length(x) < 9000; x = x x); say(x); say(""); said_all()
+}"""
+
+
+@pytest.mark.parametrize("awk", ["mawk", "busybox", *(["gawk"] if shutil.which("gawk") else [])])
+async def test_a_program_that_writes_its_own_records_is_heard_in_the_middle_of_ticks(
+    shell: ShellLink, tmp_path: Path, awk: str
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "awk").symlink_to(shutil.which(awk) or pytest.fail(awk))
+    assert shell.env is not None
+    shell.env["PATH"] = f"{tmp_path}/bin:{shell.env['PATH']}"
+    channel = await shell.channel(script.command())
+    talk = Talk(channel)
+    await talk.say(script.nonce_line(talk.nonce), script.files_line(["/proc/stat", "/proc/meminfo"]))
+    text = f"exec awk '{script.AWK_RECORDS}\n{LINES}'"
+
+    for slot in range(script.SLOTS):
+        await talk.say(script.script_line(slot, text, becomes=True))
+    for number in range(1, 100):
+        tick = await talk.tick(number)
+        assert tick.files["/proc/stat"].startswith(b"cpu ")
+        if len(talk.answers) == script.SLOTS:
+            break
+    while len(talk.answers) < script.SLOTS:
+        assert await talk.hear()
+
+    expected = "".join(f"line {i} with some more behind it\n" for i in range(2000)) + "0123456789" * 1024 + "\n\n"
+    assert {answer.slot for answer in talk.answers} == set(range(script.SLOTS))
+    assert {answer.data for answer in talk.answers} == {expected.encode()}
+    await channel.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["command -v no-such-program && exec no-such-program", "exec /no/such/program", "exec /dev/null", "exit 3"]
+)
+async def test_a_program_that_cannot_start_answers_with_nothing(talk: Talk, text: str) -> None:
+    assert await talk.ask(1, text, becomes=True) == b""
+    assert await talk.ask(1, "echo again") == b"again\n"
+
+
+async def test_a_program_that_hangs_stalls_nothing_and_does_not_show_the_nonce(talk: Talk) -> None:
+    await talk.say(script.script_line(0, "exec sleep 986", becomes=True))
+    await talk.tick(1)
+    await eventually(lambda: any("986" in line for line in _lines(talk.channel.pid)))
+
+    assert await talk.ask(1, "echo quick") == b"quick\n"
+    assert not any(talk.nonce in line for line in _lines(talk.channel.pid))
+    await talk.channel.end_input()
+    await talk.channel.ended()
+    await eventually(lambda: not _group(talk.channel.pid), what="no process of its group is left")
+
+
+async def test_where_the_group_is_not_its_own_a_program_ends_with_it_all_the_same(
+    shell: ShellLink, tmp_path: Path
+) -> None:
+    shell.command = f"echo $$ >{tmp_path}/pid; sh -c '{script.command()}'; :"
+    channel = await shell.channel("")
+    talk = Talk(channel)
+    await talk.say(script.nonce_line(talk.nonce), script.script_line(2, "exec sleep 985", becomes=True))
+    await talk.tick(1)
+    await eventually(lambda: any("985" in line for line in _lines(channel.pid)))
+
+    await channel.end_input()
+
+    await channel.ended()
+    await eventually(lambda: not _group(channel.pid))
+
+
+def _lines(pgid: int) -> list[str]:
+    """The command lines of a group."""
+    lines: list[str] = []
+    for process in _group(pgid):
+        with contextlib.suppress(psutil.Error):
+            lines.append(" ".join(process.cmdline()))
+    return lines
 
 
 def _group(pgid: int) -> list[psutil.Process]:

@@ -37,6 +37,25 @@ def test_a_probe_comes_again_when_it_is_due_and_one_asked_once_never() -> None:
     assert slots.begin(1e9) is None
 
 
+def test_what_comes_after_another_waits_until_that_has_begun_and_some_time_has_gone_by() -> None:
+    second = Probe("second", Tier.ONCE, bytes, script="second", after="once")
+    slots = Slots([second, ONCE, slow("a")])
+
+    assert names([slots.begin(0.0) for _ in range(3)]) == ["once", "a"]
+    assert slots.begin(0.1) is None
+    assert not slots.settled
+    assert names([slots.begin(0.3)]) == ["second"]
+    slots.again()
+    assert names([slots.begin(0.35) for _ in range(3)]) == ["once", "a"]
+    assert names([slots.begin(0.7)]) == ["second"]
+
+
+def test_what_comes_after_a_probe_that_nobody_asks_for_waits_for_nothing() -> None:
+    slots = Slots([Probe("second", Tier.ONCE, bytes, script="second", after="once")])
+
+    assert names([slots.begin(0.0)]) == ["second"]
+
+
 def test_jitter_keeps_hosts_from_moving_in_step() -> None:
     early, late = Slots([slow("a", 100)], jitter=lambda: 0.0), Slots([slow("a", 100)], jitter=lambda: 1.0)
     for slots in (early, late):
