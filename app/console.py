@@ -20,7 +20,7 @@ from app.deck import Answer, Deck, Order, Question
 from app.errors import Unsupported, WitnessError
 from app.fleet import Ref, Resource
 from app.job import Job, Outcome
-from app.verb import Scope, Shape, Verb
+from app.verb import Scope, Verb
 from app.witness import Draft, Phase, new_trace
 from widgets.confirm import Confirm
 from widgets.form import Form, needs_form
@@ -146,12 +146,11 @@ class Console(Steering):
         return outcomes
 
     def _started_by(self, verb: Verb) -> Callable[[Job], None]:
-        """A command's output is what it was run for: go to it; any other job is told of by the tray."""
-        reads = any(param.shape is Shape.COMMAND for param in verb.params)
+        """Where the output is what it was done for, go to it; any other job is told of by the tray."""
 
         def started(job: Job) -> None:
             self.show_jobs()
-            if reads and self.is_running:
+            if verb.shows and self.is_running:
                 self.visit(lambda: JobPlace(job))
 
         return started

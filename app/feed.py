@@ -151,6 +151,10 @@ class Feed:
         """Sources that cannot be read because of us: configuration, refused key, unreadable answer."""
         return tuple(watched for watched in self._watched.values() if watched.fault and watched.ours)
 
+    def silent(self) -> tuple[Watched, ...]:
+        """Sources that do not answer, for reasons of their own."""
+        return tuple(watched for watched in self._watched.values() if watched.fault and not watched.ours)
+
     async def close(self) -> None:
         """Stop watching, bounded in time."""
         for watched in self._watched.values():

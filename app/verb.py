@@ -38,6 +38,7 @@ class _Mark:
     view: bool
     name: str | None
     carried: bool
+    shows: bool
     order: int
 
 
@@ -45,28 +46,31 @@ _MARK = "__quarterdeck_verb__"
 _declared = 0
 
 
-def _mark(key: str | None, risk: Risk, view: bool, name: str | None, carried: bool) -> Callable[[F], F]:
+def _mark(key: str | None, risk: Risk, view: bool, name: str | None, carried: bool, shows: bool) -> Callable[[F], F]:
     def leave(method: F) -> F:
         global _declared
         _declared += 1
-        setattr(method, _MARK, _Mark(key, risk, view, name, carried, _declared))
+        setattr(method, _MARK, _Mark(key, risk, view, name, carried, shows, _declared))
         return method
 
     return leave
 
 
-def verb(*, risk: Risk, key: str | None = None, name: str | None = None, carried: bool = False) -> Callable[[F], F]:
+def verb(
+    *, risk: Risk, key: str | None = None, name: str | None = None, carried: bool = False, shows: bool = False
+) -> Callable[[F], F]:
     """Declare an action; the method returns a ``Plan``.
 
     ``carried`` says that the outside finishes the work by itself once it has started, so that ``--no-wait`` and
-    "leave" at quitting are honest.
+    "leave" at quitting are honest. ``shows`` says that its output is what it is done for, so that the console goes
+    there; of verbs that take a command this goes without saying.
     """
-    return _mark(key, risk, False, name, carried)
+    return _mark(key, risk, False, name, carried, shows)
 
 
 def view(*, key: str | None = None, name: str | None = None) -> Callable[[F], F]:
     """Declare something to read; the method returns ``Rows``, ``Text`` or ``Stream``."""
-    return _mark(key, Risk.SAFE, True, name, False)
+    return _mark(key, Risk.SAFE, True, name, False, False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +85,8 @@ class Verb:
     view: bool
     carried: bool
     owner: type
+    output: bool = False
+    """Its output is what it is done for; see ``shows``."""
 
     @property
     def id(self) -> str:
@@ -122,6 +128,11 @@ class Verb:
         return self.scope is not Scope.KIND
 
     @property
+    def shows(self) -> bool:
+        """Whether its output is what it is done for: that of a command, or as declared."""
+        return self.output or any(param.shape is Shape.COMMAND for param in self.params)
+
+    @property
     def place(self) -> Param | None:
         """The parameter that names the node where a verb without a target does its work."""
         return None if self.takes_target else next((param for param in self.params if param.name in PLACES), None)
@@ -143,6 +154,7 @@ def verbs_of(noun: str, contract: type) -> tuple[Verb, ...]:
                 view=mark.view,
                 carried=mark.carried,
                 owner=contract,
+                output=mark.shows,
             )
             found.append((mark.order, declared))
     return tuple(declared for _, declared in sorted(found, key=lambda pair: pair[0]))

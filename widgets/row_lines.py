@@ -93,7 +93,8 @@ class RowLines:
             pieces.append((" " * (placed.x - at), PLAIN))
             pieces += padded(fit_text(title, placed.width, column.align), chosen if sorted_by else plain)
             at = placed.x + placed.width
-        age = f"AGE{arrow}" if by == AGE else "›" if self.more_right(wide=wide) else ""
+        own = any(column.title == AGE for column in self.kind.columns)
+        age = f"AGE{arrow}" if by == AGE and not own else "›" if self.more_right(wide=wide) else ""
         pieces.append((" " * max(0, width - AGE_WIDTH - GUTTER - EDGE - at), PLAIN))
         pieces += padded(fit_text(age, AGE_WIDTH, "right"), chosen)
         return strip_of(pieces, width)

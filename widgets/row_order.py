@@ -14,7 +14,7 @@ from app.fleet import Resource
 V = TypeVar("V")
 
 AGE = "AGE"
-"""The column every table has by itself."""
+"""How old a row is: a kind's own column of this title; else the age of what is known, which every table can show."""
 STATE = "STATE"
 
 _DIGITS = re.compile(r"(\d+)")

@@ -300,7 +300,7 @@ class FleetTable(Lines, can_focus=True):
         self.sort_by(self.kind.columns[0].title)
 
     def action_sort_age(self) -> None:
-        """Sort by when a row was last seen."""
+        """Sort by age: that of the thing where its kind tells one, else when its row was last seen."""
         self.sort_by(AGE)
 
     def action_sort_state(self) -> None:

@@ -54,6 +54,8 @@ class ViewState:
         self._texts = RowCache(self._make_text)
         self._keys: RowCache[SortKey] = RowCache(self._make_key)
         self._searched = self._columns_searched()
+        self._own_age = any(column.title == AGE for column in kind.columns)
+        """Whether rows of this kind have an age of their own."""
         self._place: dict[str, int] = {}
         self._by_id: dict[str, Resource] = {}
         self._ids_by_name: list[str] = []
@@ -99,7 +101,7 @@ class ViewState:
         title = self.sort.title
         if title == STATE:
             return self.moods(row).rank
-        if title == AGE:
+        if title == AGE and not self._own_age:
             reading = self.fleet.reading_of(Ref(self.kind.noun, row.id))
             return -reading.taken_at if reading else None
         number = next((n for n, column in enumerate(self.kind.columns) if column.title == title), 0)
@@ -162,7 +164,7 @@ class ViewState:
     def _keys_changed(self, changed: list[Resource]) -> bool:
         if self.sort.title == self.kind.columns[0].title:
             return False
-        if self.sort.title == AGE:
+        if self.sort.title == AGE and not self._own_age:
             return True
         moved = [row for row in changed if self._keys.known(row) != self._keys(row)]  # each asked: none kept alive
         return bool(moved)
@@ -194,7 +196,7 @@ class ViewState:
         if self.sort.title == self.kind.columns[0].title:
             self.order = shown[::-1] if self.sort.descending else list(shown)
         else:
-            if self.sort.title == AGE:
+            if self.sort.title == AGE and not self._own_age:
                 self._keys.clear()
             self.order = in_order(shown, self._keys, self.sort.descending)
         self._place = {row.id: place for place, row in enumerate(self.order)}
@@ -228,7 +230,7 @@ class ViewState:
     def sortable(self) -> tuple[str, ...]:
         """The titles that can be sorted by, in the order they stand."""
         shown = (c for c in self.kind.columns if c.title and c.spark is None and (self.wide or not c.wide))
-        return (*(column.title for column in shown), AGE)
+        return tuple(dict.fromkeys((*(column.title for column in shown), AGE)))
 
     def set_filter(self, row_filter: RowFilter, now: float) -> None:
         """Show only rows that pass."""
@@ -250,6 +252,8 @@ class ViewState:
         """Show every column; a filter then looks at those as well."""
         self.wide = on
         self._searched = self._columns_searched()
+        self._own_age = any(column.title == AGE for column in kind.columns)
+        """Whether rows of this kind have an age of their own."""
         self._texts.clear()
 
     # the cursor and the marks

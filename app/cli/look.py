@@ -61,7 +61,7 @@ def list_kind(
         if options.json:
             print_json((resource_json(deck, kind, row) for row in rows), errors)
         else:
-            columns = [*kind.columns, *_age_column(deck, rows)]
+            columns = [*kind.columns, *_age_column(deck, kind, rows)]
             rows = [_faulted(deck, row) for row in rows]
             lines = table_lines(columns, rows, color=options.color, wide=wide, width=terminal_width())
             print_lines(lines if rows else [] if words or options.on or faults else kind.empty)
@@ -107,8 +107,9 @@ async def _first(
     for one in late:
         fault = f"no answer within {limit:.0f} s"
         deck.feed.failed(one, fault, ours=False)
-        complain(f"{one.source.name}: {fault}")  # it may have no row to say so
     await deck.feed.first(0)
+    for one in late if kind.by_source else deck.feed.silent():  # it may have no row to say so
+        complain(f"{one.source.name}: {one.fault}")
     errors: list[dict[str, Any]] = [
         {"source": one.source.name, "backend": one.source.backend, "fault": one.fault} for one in deck.feed.faults()
     ]
@@ -157,8 +158,9 @@ def resource_json(deck: Deck, kind: AnyKind, row: Resource) -> dict[str, Any]:
     return {**said, **{name: value for name, value in figures.items() if name not in said}}
 
 
-def _age_column(deck: Deck, rows: Sequence[Resource]) -> list[Column[Any]]:
+def _age_column(deck: Deck, kind: AnyKind, rows: Sequence[Resource]) -> list[Column[Any]]:
     """The age of each row, where any is so old that it matters."""
+    title = "SEEN" if any(column.title == "AGE" for column in kind.columns) else "AGE"
 
     def old(row: Resource) -> float | None:
         reading, age = deck.feed.fleet.reading_of(row.ref), age_of(deck, row)
@@ -166,7 +168,7 @@ def _age_column(deck: Deck, rows: Sequence[Resource]) -> list[Column[Any]]:
 
     if all(old(row) is None for row in rows):
         return []
-    return [Column("AGE", lambda row: Cell("") if old(row) is None else duration(old(row)), 6, "right", 1)]
+    return [Column(title, lambda row: Cell("") if old(row) is None else duration(old(row)), 6, "right", 1)]
 
 
 DETAILS_WITHIN = 30.0

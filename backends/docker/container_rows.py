@@ -80,12 +80,14 @@ class ContainerRows:
         kept = _Kept(row, summary, self._since(summary, old, now))
         running = summary.state in ("running", "paused")
         moments = seen.restarts.get(summary.id, ())
+        # One that waits for its next turn was restarted before, whatever the engine still remembers.
+        forgotten = not moments and summary.state == "restarting"
         last = old.row if old is not None else row
         changes: dict[str, object] = {
             "uptime_s": shown_age(last.uptime_s, max(0.0, now - kept.since) if running and kept.since else None),
             "created_s": shown_age(last.created_s, max(0.0, now - summary.created_at)),
-            "restarts": len(moments),
-            "restarts_per_hour": float(sum(1 for at in moments if now - at <= HOUR_S)),
+            "restarts": None if forgotten else len(moments),
+            "restarts_per_hour": None if forgotten else float(sum(1 for at in moments if now - at <= HOUR_S)),
             "looping": sum(1 for at in moments if now - at <= LOOP_WITHIN_S) >= LOOP_RESTARTS,
             "cpu_percent": used.cpu_percent,
             "mem_used_bytes": used.mem_used_bytes,

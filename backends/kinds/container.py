@@ -91,9 +91,14 @@ class Container(Resource):
 
     @property
     def word(self) -> str:
-        """What the state column says: the health of one that runs, the exit code of one that failed."""
+        """What the state column says: the health of one that runs, the exit code of one that failed.
+
+        A loop is called one while it runs and while it waits for its next turn; one that gave up is not.
+        """
+        if self.looping and self.state in ("running", "restarting"):
+            return "loops"
         if self.state == "running":
-            return "loops" if self.looping else self.health or "up"
+            return self.health or "up"
         if self.state == "exited" and self.exit_code:
             return f"exit {self.exit_code}"
         return self.state
@@ -152,7 +157,8 @@ def _memory(container: Container) -> Cell:
     return Cell(said, column.level(container.mem_percent, (80, 95)) if limit else Token.TEXT, used)
 
 
-def _restarts(container: Container) -> Cell:
+def restarts(container: Container) -> Cell:
+    """How many nobody asked for, and how many an hour; a loop stands out."""
     count, rate = container.restarts, container.restarts_per_hour
     if count is None:
         return Cell(column.UNKNOWN_TEXT, Token.MUTED)
@@ -188,13 +194,13 @@ COLUMNS: tuple[Column[Container], ...] = (
     Column("NODE", lambda c: column.text(c.source), 8, priority=1, help="whose engine runs it"),
     Column("STATE", _state, 12, priority=0, help="healthy, unhealthy, up without a check, or how it ended"),
     Column("CPU", _cpu, 8, "right", priority=1, help="of one core"),
-    Column("", lambda c: Cell(""), 5, priority=6, spark="cpu", help="CPU of the last minutes"),
+    Column("", lambda c: Cell(""), 5, priority=7, spark="cpu", help="CPU of the last minutes"),
     Column("MEM", _memory, 10, "right", priority=1, help="in use, and its limit"),
-    Column("RESTARTS", _restarts, 9, "right", priority=2, help="restarts nobody asked for, and how many an hour"),
-    Column("PORTS", lambda c: column.text(ports_text(c.ports)), 12, priority=4, flex=True, help="host→container"),
+    Column("RESTARTS", restarts, 9, "right", priority=2, help="restarts nobody asked for, and how many an hour"),
+    Column("PORTS", lambda c: column.text(ports_text(c.ports)), 11, priority=4, flex=True, help="host→container"),
     Column("UP", lambda c: column.duration(c.uptime_s), 5, "right", priority=2, help="since its last start"),
     Column("IMAGE", lambda c: column.text(c.image), 20, priority=5, help="as it was asked for"),
-    Column("CREATED", lambda c: column.duration(c.created_s), 7, "right", priority=7, help="age of the container"),
+    Column("AGE", lambda c: column.duration(c.created_s), 5, "right", priority=6, help="since it was made"),
     Column("NET", _net, 11, priority=8, wide=True, help="bytes per second in and out"),
     Column("READ", lambda c: column.rate(c.block_read_bytes_per_s), 7, "right", priority=8, wide=True, help="blocks"),
     Column("WRITE", lambda c: column.rate(c.block_write_bytes_per_s), 7, "right", priority=8, wide=True, help="blocks"),
@@ -335,7 +341,7 @@ class ContainerVerbs:
         """Show environment (secrets masked), mounts, networks, labels, health checks, processes and changed files."""
         raise Unsupported
 
-    @verb(key="E", risk=Risk.SAFE)
+    @verb(key="E", risk=Risk.SAFE, shows=True)
     async def reveal(
         self, target: Container, *, name: Annotated[str | None, Help("one variable only", "POSTGRES_PASSWORD")] = None
     ) -> Plan:
@@ -414,5 +420,6 @@ __all__ = [
     "describe",
     "mood",
     "ports_text",
+    "restarts",
     "worry",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from app import column
 from app.column import Cell, Section, Token
-from backends.kinds.container import Container, mood, ports_text
+from backends.kinds.container import Container, mood, ports_text, restarts
 
 
 def sections(container: Container) -> Sequence[Section]:
@@ -25,7 +25,7 @@ def sections(container: Container) -> Sequence[Section]:
         ("volumes", column.text(", ".join(container.volumes))),
         ("up", column.duration(container.uptime_s)),
         ("created", column.duration(container.created_s)),
-        ("restarts", column.number(container.restarts)),
+        ("restarts", restarts(container)),
     ]
     return (
         Section(

@@ -56,7 +56,7 @@ COLUMNS: tuple[Column[Image], ...] = (
     Column("NODE", lambda i: column.text(i.source), 8, priority=1, help="whose engine holds it"),
     Column("STATE", lambda i: column.state(i.state, mood(i)), 10, priority=0, help="used, unused or dangling"),
     Column("SIZE", lambda i: column.size(i.size_bytes), 6, "right", priority=1, help="on disk, shared layers included"),
-    Column("BUILT", lambda i: column.duration(i.created_s), 6, "right", priority=3, help="age of the image"),
+    Column("AGE", lambda i: column.duration(i.created_s), 6, "right", priority=3, help="since it was built"),
     Column("REGISTRY", _newer, 8, priority=2, help="whether there is a newer one under the same name; 'check' asks"),
     Column("USED BY", lambda i: column.text(", ".join(i.used_by)), 24, priority=4, help="containers made from it"),
     Column(

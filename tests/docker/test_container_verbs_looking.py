@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -79,6 +80,25 @@ async def test_details_of_one_that_is_stopped_say_so_in_place(port: Harbour, eng
     engine.client.remove_container("web")
     with pytest.raises(Missing, match="is gone"):
         await look(port, "details")
+
+
+@real
+async def test_details_of_one_that_waits_for_its_next_turn_are_in_our_words(port: Harbour, engine: Dockerd) -> None:
+    engine.run("loop", "exit 3", host={"restart_policy": {"Name": "always"}})
+    await port.sees("loop")
+
+    def waits() -> bool:
+        return engine.client.inspect_container("loop")["State"]["Status"] == "restarting"
+
+    deadline = time.monotonic() + 20
+    while True:
+        await eventually(waits, within=20)
+        found = await look(port, "details", "loop")
+        said = lines(section(found, "Processes"))
+        if said.get("") == "it is restarting":
+            break
+        assert time.monotonic() < deadline, said
+    assert lines(section(found, "Settings"))["last exit code"] == "3"
 
 
 @real

@@ -7,11 +7,14 @@ from typing import Any
 
 import pytest
 
+from app.column import Token
+from app.fleet import Mood
 from backends.docker.container_rows import ContainerRows, shown_age, using
 from backends.docker.object_rows import ObjectRows
 from backends.docker.one_shot_stats import read
 from backends.docker.summary import ContainerSummary, ImageSummary, Mount, NetworkSummary, Seen, VolumeSummary
 from backends.docker.usage import Counters, Usage
+from backends.kinds.container import describe, mood
 
 NOW = 1_800_000_000.0
 
@@ -95,6 +98,26 @@ def test_restarts_make_a_rate_and_a_loop_and_are_forgotten_in_time() -> None:
     assert not rows.rows[0].looping
     rows.fold(told, {}, NOW + 4000)
     assert (rows.rows[0].restarts, rows.rows[0].restarts_per_hour) == (4, 0.0)
+
+
+def test_one_that_waits_for_its_next_turn_has_no_zero_restarts() -> None:
+    rows = ContainerRows("pi")
+    rows.fold(seen(summary(state="restarting")), {}, NOW)
+    assert (rows.rows[0].restarts, rows.rows[0].restarts_per_hour) == (None, None)
+
+
+def test_a_loop_is_called_one_while_it_goes_on_and_its_rate_is_described() -> None:
+    web = summary()
+    moments = (NOW - 30, NOW - 20, NOW - 10)
+    states: dict[str, tuple[str, Mood]] = {}
+    for state in ("running", "restarting", "exited"):
+        rows = ContainerRows("pi")
+        rows.fold(seen(replace(web, state=state, exit_code=3), restarts={web.id: moments}), {}, NOW)
+        states[state] = rows.rows[0].word, mood(rows.rows[0])
+        (said,) = [cell for label, cell in describe(rows.rows[0])[0].lines if label == "restarts"]
+        assert (said.text.split(), said.token) == (["3", "3/h"], Token.CRIT)
+    loops = ("loops", Mood.ATTENTION)
+    assert states == {"running": loops, "restarting": loops, "exited": ("exit 3", Mood.ATTENTION)}
 
 
 def test_two_of_one_name_are_two_rows() -> None:

@@ -10,8 +10,10 @@ from rich.cells import cell_len
 
 from app.column import Cell, Column
 from app.fleet import Resource
+from backends.kinds.container import COLUMNS as CONTAINER
 from backends.kinds.node import COLUMNS
 from widgets.fit import GAP, fit_columns, fit_text, hidden_right
+from widgets.row_lines import AGE_WIDTH, EDGE, GUTTER
 
 HOSTILE = [
     "",
@@ -116,3 +118,18 @@ def test_the_nodes_columns_fit_common_terminals(room: int) -> None:
     shown = {COLUMNS[one.number].title for one in placed}
     assert {"NAME", "STATE", "CPU", "MEM"} <= shown
     assert placed[-1].x + placed[-1].width <= room
+
+
+@pytest.mark.parametrize(
+    ("terminal", "missing"),
+    [
+        (160, set[str]()),
+        (120, {"IMAGE", "PORTS", "AGE"}),
+        (80, {"IMAGE", "PORTS", "AGE", "STACK", "RESTARTS", "UP"}),
+    ],
+)
+def test_the_containers_columns_fit_common_terminals(terminal: int, missing: set[str]) -> None:
+    room = terminal - GUTTER - AGE_WIDTH - GAP - EDGE
+    shown = {CONTAINER[one.number].title for one in fit_columns(CONTAINER, room)} - {""}
+    wanted = {"NAME", "STACK", "IMAGE", "STATE", "CPU", "MEM", "PORTS", "RESTARTS", "UP", "NODE", "AGE"}
+    assert wanted - shown == missing

@@ -9,6 +9,8 @@ import pytest
 
 from app.column import Cell
 from app.fleet import Fleet, Mood, Reading
+from backends.kinds.container import KIND as CONTAINER
+from backends.kinds.container import Container
 from backends.kinds.node import KIND, Node
 from tests.widgets.demo import NOW, demo_fleet, many_nodes, node, one_reading
 from widgets.filter import parse
@@ -236,6 +238,20 @@ def test_sorting_by_age_begins_with_the_oldest() -> None:
     state.take(fleet([("a", 3), ("b", 90), ("c", 10)]), NOW)
     state.sort_by("AGE", NOW)
     assert names(state) == ["b", "c", "a"]
+
+
+def test_things_with_an_age_of_their_own_are_sorted_by_it() -> None:
+    def container(name: str, age: float) -> Container:
+        return Container(
+            id=f"n/{name}", name=name, source="n", state="running", container_id=name, image="i", created_s=age
+        )
+
+    state = ViewState(CONTAINER)
+    rows = (container("a", 3), container("b", 90), container("c", 10))
+    state.take(one_reading(rows), NOW)
+    state.sort_by("AGE", NOW)
+    assert names(state) == ["b", "c", "a"]
+    assert state.sortable().count("AGE") == 1
 
 
 def test_rows_that_are_gone_are_forgotten() -> None:

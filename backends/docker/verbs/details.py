@@ -74,7 +74,7 @@ def _settings(now: Inspected) -> Section:
     said = {
         "restart policy": f"{name}:{tries}" if name == "on-failure" and tries else name,
         "restarted by it": str(now.whole.get("RestartCount") or 0),
-        "last exit code": "" if state.get("Running") else str(state.get("ExitCode", "")),
+        "last exit code": "" if now.state in ("running", "paused", "created") else str(state.get("ExitCode", "")),
         "killed for memory": "yes" if state.get("OOMKilled") else "",
         "error": str(state.get("Error") or ""),
         "log driver": " ".join(one for one in (str(log.get("Type") or ""), f"({options})" if options else "") if one),
@@ -164,7 +164,7 @@ def _health(now: Inspected) -> Section:
 
 def _processes(found: Sequence[ContainerProcess] | QuarterdeckError, now: Inspected) -> Section:
     if isinstance(found, QuarterdeckError):
-        words = found.what if now.runs else f"it is {now.words}"
+        words = found.what if now.state in ("running", "paused") else f"it is {now.words}"
         return Section("Processes", (("", Cell(column.clean(words), Token.MUTED)),))
     rows = tuple(
         (Cell(str(one.pid)), _shown(one.user), column.size(one.mem_bytes), _shown(covered_text(one.command)))
