@@ -177,7 +177,7 @@ class Dockerd:
 
     def remove(self) -> None:
         """Stop it and leave nothing behind."""
-        if self._process is not None:
+        if self._process is not None and self._answers():  # docker-py leaves a socket where nobody listens
             with contextlib.suppress(Exception):
                 self.sweep()
         self.stop()
