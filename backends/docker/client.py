@@ -121,5 +121,7 @@ class EngineClient:
     def close(self) -> None:
         """Let go of everything; from the thread that used it, or when none does."""
         self.connections.end()
-        self.api.close()
-        self.connections.close()
+        try:
+            self.api.close()
+        finally:
+            self.connections.close()

@@ -87,20 +87,24 @@ class NodeEngine:
             return self._hello, path
 
     async def _greet(self, path: Path) -> tuple[Hello, EngineClient]:
+        lease = self._lease(None)
+
         def work() -> tuple[Hello, EngineClient]:
             from backends.docker.hello import greet
 
-            return greet(str(path), self.node, GREETING_S)
+            return greet(str(path), self.node, GREETING_S, lease.hold)
 
-        greeted = self._begun(in_thread(f"docker {self.node}", work))
+        greeted = self._begun(in_thread(f"docker {self.node}", work), lease)
         try:
             async with asyncio.timeout(GREETING_S):
                 return await asyncio.shield(greeted)
         except TimeoutError:
-            greeted.add_done_callback(_put_away)
+            lease.end()
+            greeted.add_done_callback(lease.close)
             raise TimedOut("the engine did not answer in time", where=self.node) from None
         except asyncio.CancelledError:
-            greeted.add_done_callback(_put_away)
+            lease.end()
+            greeted.add_done_callback(lease.close)
             raise
         except Exception as error:
             found = await self._explained(error)
@@ -146,30 +150,36 @@ class NodeEngine:
                 from backends.docker.client import EngineClient
 
                 used = EngineClient(str(path), hello.api, timeout)
-                if not lease.hold(used):
-                    used.close()
-                    raise Unreachable("given up", where=self.node)
+            if not lease.hold(used):
+                used.close()
+                raise Unreachable("given up", where=self.node)
             used.api.timeout = timeout + 1  # ours ends first
-            return work(used.api)
+            well = False
+            try:
+                result = work(used.api)
+                well = True
+                return result
+            except Exception as error:
+                well = hasattr(error, "explanation")  # it answered: the connection is well
+                raise
+            finally:
+                if not well:
+                    used.close()
+                    lease.client = None
 
-        future = self._begun(in_thread(f"docker {self.node}", run))
-        future.add_done_callback(lambda done: self._leases.discard(lease))
+        future = self._begun(in_thread(f"docker {self.node}", run), lease)
         try:
-            result = await asyncio.shield(future)
+            await asyncio.wait([future])
         except asyncio.CancelledError:
             lease.end()
-            future.add_done_callback(lambda done: lease.close(done))
+            future.add_done_callback(lease.close)
             raise
-        except Exception as error:
-            found = translated(error, self.node)
-            if isinstance(found, Unreachable) or not isinstance(found, QuarterdeckError):
-                lease.close(future)
-            elif lease.client is not None:
-                self._keep(lease.client)
-            raise await self._explained(error) from None
         if lease.client is not None:
             self._keep(lease.client)
-        return result
+        try:
+            return future.result()
+        except Exception as error:
+            raise await self._explained(error) from None
 
     def _keep(self, client: EngineClient) -> None:
         if self._closed or self._hello is None or self.reach.dialled or len(self._idle) >= MOST_CALLS:
@@ -177,9 +187,13 @@ class NodeEngine:
         else:
             self._idle.append(client)
 
-    def _begun(self, future: asyncio.Future[T]) -> asyncio.Future[T]:
+    def _begun(self, future: asyncio.Future[T], lease: _Lease) -> asyncio.Future[T]:
+        def ended(done: asyncio.Future[T]) -> None:
+            self._threads.discard(done)
+            self._leases.discard(lease)
+
         self._threads.add(future)
-        future.add_done_callback(self._threads.discard)
+        future.add_done_callback(ended)
         return future
 
     def _lease(self, client: EngineClient | None) -> _Lease:
@@ -220,8 +234,7 @@ class NodeEngine:
 
         self._streams += 1
         self._flows.add(flow)
-        future = self._begun(in_thread(f"docker {self.node} stream", run))
-        future.add_done_callback(lambda done: self._leases.discard(lease))
+        future = self._begun(in_thread(f"docker {self.node} stream", run), lease)
         future.add_done_callback(flow.fail)
         try:
             while batch := await flow.take():
@@ -280,8 +293,3 @@ class _Lease:
             done.exception()  # nobody else asks for it
         if self.client is not None:
             self.client.close()
-
-
-def _put_away(greeted: asyncio.Future[tuple[Hello, EngineClient]]) -> None:
-    if not greeted.cancelled() and greeted.exception() is None:
-        greeted.result()[1].close()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from app.column import clean
-from app.errors import BadAnswer, Unsupported
+from app.errors import BadAnswer, Unreachable, Unsupported
 from backends.docker.client import NEWEST_API, EngineClient
 from backends.docker.lists import moment, parts, text
 
@@ -52,10 +53,14 @@ def agreed(newest: str, oldest: str, node: str) -> str:
     return max(ours, oldest, key=version) if oldest else ours
 
 
-def greet(path: str, node: str, timeout: float) -> tuple[Hello, EngineClient]:
-    """Ask an engine who it is; blocks. The client speaks the version that was agreed on."""
+def greet(path: str, node: str, timeout: float, hold: Callable[[EngineClient], bool]) -> tuple[Hello, EngineClient]:
+    """Ask an engine who it is; blocks. The client speaks the version that was agreed on.
+
+    ``hold`` is given each client before it is used, so that it can be ended from outside; false: nobody wants it.
+    """
     first = EngineClient(path, OLDEST_API, timeout)
     try:
+        _wanted(hold(first), node)
         told: Any = first.api.version(api_version=False)
         if not isinstance(told, dict):
             raise BadAnswer("it answers, and not as a container engine does", where=node)
@@ -69,6 +74,7 @@ def greet(path: str, node: str, timeout: float) -> tuple[Hello, EngineClient]:
         first.close()
         client = EngineClient(path, api, timeout)
     try:
+        _wanted(hold(client), node)
         before = time.time()
         info: Any = client.api.info()
         ours = (before + time.time()) / 2
@@ -87,6 +93,11 @@ def greet(path: str, node: str, timeout: float) -> tuple[Hello, EngineClient]:
         root_dir=text(info, "DockerRootDir"),
     )
     return hello, client
+
+
+def _wanted(wanted: bool, node: str) -> None:
+    if not wanted:
+        raise Unreachable("given up", where=node)
 
 
 def _name(told: Any) -> str:
