@@ -155,6 +155,17 @@ class Feed:
         """Sources that do not answer, for reasons of their own."""
         return tuple(watched for watched in self._watched.values() if watched.fault and not watched.ours)
 
+    def unread(self, noun: str) -> tuple[Watched, ...]:
+        """Sources of a kind that cannot be read and have no row to say so; those that are because of us first."""
+        found = [
+            watched
+            for watched in self._watched.values()
+            if watched.fault
+            and noun in watched.source.nouns
+            and not any(noun == item.NOUN for reading in watched.said.values() for item in reading.items[:1])
+        ]
+        return tuple(sorted(found, key=lambda watched: not watched.ours))
+
     async def close(self) -> None:
         """Stop watching, bounded in time."""
         for watched in self._watched.values():

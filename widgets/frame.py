@@ -130,7 +130,9 @@ class Frame(TerminalApp):
     def _make_pane(self, noun: str) -> KindPane:
         deck = self.deck
         family = next(one for one in self.families if deck.kinds[noun] in one)
-        return KindPane(deck.kinds[noun], deck.history, verbs=(), clock=deck.context.clock, family=family)
+        pane = KindPane(deck.kinds[noun], deck.history, verbs=(), clock=deck.context.clock, family=family)
+        pane.unread = lambda: [(one.source.name, one.fault or "") for one in deck.feed.unread(noun)]
+        return pane
 
     def get_default_screen(self) -> Screen[None]:
         """The one screen."""

@@ -75,6 +75,8 @@ class ContextLine(Lines):
         self._family = family
         self.clock = ""
         self.complaint = ""
+        self.unread = 0
+        """Sources without a row that cannot be read."""
 
     def draw(self, width: int, height: int) -> list[Strip]:
         """One line; where there is no room, the sort goes first, then the other kinds of the family."""
@@ -88,6 +90,8 @@ class ContextLine(Lines):
         left: list[Piece] = [(f" {len(state.rows)}", text)]
         for mood in sorted(+state.counts, key=lambda one: (one is not Mood.UP, one.rank)):
             left += [("  ", muted), (f"{mood.glyph} {state.counts[mood]}", palette[MOOD_TOKENS[mood]])]
+        if self.unread:
+            left += [("  ", muted), (f"{self.unread} not read", palette[Token.WARN])]
         if self.complaint:
             left += [("   ", muted), (clean(self.complaint)[:width], palette[Token.WARN])]
         elif not state.filter.empty:
@@ -119,18 +123,25 @@ class Rule(Lines):
 
 
 class NoteRule(Lines):
-    """A thin line across, which tells of the row under the cursor why it is in trouble: whole, as no column can."""
+    """A thin line across, which tells why the row under the cursor is in trouble: whole, as no column can.
+
+    Of one that is well there is nothing to tell: what cannot be read and has no row is told in its place.
+    """
 
     def __init__(self, table: FleetTable) -> None:
         super().__init__()
         self._table = table
+        self.unread: Sequence[tuple[str, str]] = ()
+        """Names of sources without a row, and why they cannot be read."""
 
     def _words(self) -> tuple[str, str, Token]:
         """Whose trouble, which, and how bad; empty where all is well."""
         state = self._table.state
         row = state.cursor_row
         if row is None or state.moods(row) not in TROUBLE:
-            return "", "", Token.MUTED
+            if not self.unread:
+                return "", "", Token.MUTED
+            return *self.unread[0], Token.WARN
         worry = state.kind.worry(row)
         words = row.fault or (worry.text if worry is not None and worry.score >= 100 else "")
         return row.name, words, worry.token if worry is not None else Token.WARN
@@ -262,6 +273,8 @@ class Pane(Vertical):
         self._note = NoteRule(self.table)
         self.table.when_arranged = self._redraw_around
         self.table.when_moved = self._note.redraw
+        self.unread: Callable[[], Sequence[tuple[str, str]]] = tuple
+        """Tells of sources of the kind that have no row: their names, and why they cannot be read."""
         self._keys = KeyLine()
         self._keys.more = MORE
         self._filter = FilterLine()
@@ -292,6 +305,8 @@ class Pane(Vertical):
 
     def _redraw_around(self) -> None:
         """What is said above and below the table."""
+        self._note.unread = self.unread()
+        self._context_line.unread = len(self._note.unread)
         self._context_line.redraw()
         self._note.redraw()
 

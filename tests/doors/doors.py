@@ -114,10 +114,12 @@ Press = Callable[[Driven], Awaitable[None]]
 
 
 @asynccontextmanager
-async def console(deck: Deck, targets: Sequence[str], noun: str = "node") -> AsyncGenerator[Driven]:
+async def console(
+    deck: Deck, targets: Sequence[str], noun: str = "node", size: tuple[int, int] = (100, 30)
+) -> AsyncGenerator[Driven]:
     """A console at the pane of a kind, in which the targets are there."""
     app = Console(deck, clock=lambda: "09:41")
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=size) as pilot:
         it = Driven(app, pilot)
         await it.until(lambda: {one.id for one in deck.feed.fleet.noun(noun)} >= set(targets), deck.kinds[noun].plural)
         await it.press("colon")
