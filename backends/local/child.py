@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 from asyncio import subprocess
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import cast
 
 from app.errors import Unreachable
@@ -32,6 +32,7 @@ class Child(asyncio.SubprocessProtocol):
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._transport: asyncio.SubprocessTransport | None = None
+        self._ending: asyncio.Task[None] | None = None
         self.ended = asyncio.Event()
         self.pgid = 0
 
@@ -44,9 +45,8 @@ class Child(asyncio.SubprocessProtocol):
         ``join`` sends its errors where its output goes. Raises Unreachable where nothing can be started.
         """
         stderr = subprocess.STDOUT if join else subprocess.PIPE if keep_stderr else subprocess.DEVNULL
-        loop = asyncio.get_running_loop()
-        try:
-            transport, child = await loop.subprocess_exec(
+        starting = asyncio.ensure_future(
+            asyncio.get_running_loop().subprocess_exec(
                 lambda: cls(sink),
                 SHELL,
                 "-c",
@@ -57,11 +57,28 @@ class Child(asyncio.SubprocessProtocol):
                 start_new_session=True,
                 cwd=home_folder(),
             )
+        )
+        try:
+            transport, child = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            await asyncio.shield(asyncio.ensure_future(cls._unwanted(starting)))
+            raise
         except (OSError, ValueError) as error:  # ValueError: a NUL byte in the command line
             raise Unreachable(f"cannot start a command: {error}", where="this machine") from None
-        child._transport = transport
-        child.pgid = transport.get_pid()
+        child._known(transport)
         return child
+
+    @staticmethod
+    async def _unwanted(starting: Awaitable[tuple[asyncio.SubprocessTransport, Child]]) -> None:
+        """End what was started for somebody who no longer wants it."""
+        with contextlib.suppress(OSError, ValueError):
+            transport, child = await starting
+            child._known(transport)
+            await child.end()
+
+    def _known(self, transport: asyncio.SubprocessTransport) -> None:
+        self._transport = transport
+        self.pgid = transport.get_pid()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the loop once the process runs; output may come before ``start`` returns."""
@@ -115,7 +132,15 @@ class Child(asyncio.SubprocessProtocol):
             reader.resume_reading()
 
     async def end(self) -> None:
-        """End the whole group: SIGTERM, then SIGKILL to what is left; bounded, also when cancelled meanwhile."""
+        """End the whole group: SIGTERM, then SIGKILL to what is left; bounded.
+
+        It goes on when whoever waits for it is cancelled, and is one end however many ask for it.
+        """
+        if self._ending is None:
+            self._ending = asyncio.create_task(self._end(), name=f"end of {self.pgid}")
+        await asyncio.shield(self._ending)
+
+    async def _end(self) -> None:
         try:
             self.signal(signal.SIGTERM)
             deadline = asyncio.get_running_loop().time() + GRACE_S
@@ -124,11 +149,23 @@ class Child(asyncio.SubprocessProtocol):
         finally:
             if self._alive():
                 self.signal(signal.SIGKILL)
-            if self._transport is not None:
+            # Only the pipes: closing the transport would read the exit code away from the loop's own watcher, which
+            # would then know of no such process, or tell of it when the loop is gone.
+            self._close_pipes()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ended.wait(), _END_S)
+            if not self.ended.is_set() and self._transport is not None:
                 with contextlib.suppress(PermissionError):  # root's sudo is not ours to kill
                     self._transport.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.ended.wait(), _END_S)
+
+    def _close_pipes(self) -> None:
+        """Let go of its input and outputs, which something outside the group may hold open."""
+        for fd in (0, 1, 2):
+            pipe = self._transport.get_pipe_transport(fd) if self._transport is not None else None
+            if isinstance(pipe, asyncio.WriteTransport) and pipe.get_write_buffer_size():
+                pipe.abort()  # what was written to it and not yet read holds a mere close up
+            elif pipe is not None:
+                pipe.close()
 
     def signal(self, number: signal.Signals) -> None:
         """Signal the whole group; one that is gone, or is somebody else's by now, is none of our business."""

@@ -181,10 +181,15 @@ class LocalChannel:
     def __init__(self, cost: LinkCost) -> None:
         self._cost = cost
         self._child: Child | None = None
+        self._closing = False
         self._held: deque[bytes] = deque()
         self._size = 0
         self._came = asyncio.Event()
-        self.closed = False
+
+    @property
+    def closed(self) -> bool:
+        """It was closed, and nothing of it is left."""
+        return self._closing and (self._child is None or self._child.ended.is_set())
 
     async def start(self, command: str) -> None:
         """Start the command; called once, by the link."""
@@ -228,7 +233,7 @@ class LocalChannel:
 
     async def close(self) -> None:
         """End its input, then the whole group; bounded."""
-        self.closed = True
+        self._closing = True
         if self._child is not None:
             self._child.close_stdin()
             await self._child.end()

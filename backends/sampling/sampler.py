@@ -145,10 +145,11 @@ class Sampler:
     async def close(self) -> None:
         """Stop, bounded in time."""
         self._subscriptions.clear()
+        if self._task is not None:
+            self._task.cancel()
+        # One that was told to end is closing its channel, which another word would cut short.
         tasks = [task for task in (self._task, self._ending) if task is not None]
         self._task = self._ending = None
-        for task in tasks:
-            task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=5)
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from app.errors import Missing, TimedOut, Unreachable
-from backends.local.child import any_runs
+from backends.local.child import Child, any_runs
 from backends.local.copying import CopyFailed
 from backends.local.link import LocalLink
 from tests.waiting import eventually
@@ -230,3 +233,67 @@ async def test_closing_ends_what_runs(link: LocalLink) -> None:
     await link.close()
     assert await asyncio.wait_for(task, 5) == 143
     await eventually(lambda: group_is_empty(int(b"".join(got))))
+
+
+@pytest.fixture
+def late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop learns of each child's end later than everybody else, as on a busy machine."""
+    reap = os.waitpid
+
+    def slowly(pid: int, options: int) -> tuple[int, int]:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        time.sleep(0.6)  # longer than a group is given to end by itself
+        return reap(pid, options)
+
+    monkeypatch.setattr(os, "waitpid", slowly)
+
+
+@pytest.mark.usefixtures("late")
+async def test_an_end_that_is_told_late_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    child = await Child.start("exec sleep 299", lambda fd, data: None, stdin=True)
+    await asyncio.gather(child.end(), child.end())
+    assert child.exit_code == 128 + 15
+    assert not [one.message for one in caplog.records if one.name == "asyncio"]
+
+
+@pytest.mark.usefixtures("late")
+async def test_a_close_that_is_cut_short_ends_with_the_link(link: LocalLink, caplog: pytest.LogCaptureFixture) -> None:
+    channel = await link.channel("trap '' TERM; echo $$; while :; do sleep 1; done")
+    pgid = int(await channel.read())
+    closing = asyncio.create_task(channel.close())
+    await eventually(lambda: any(task.get_name() == f"end of {pgid}" for task in asyncio.all_tasks()))
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert not channel.closed
+    other = await link.channel("cat")  # which forgets channels of which nothing is left
+
+    await link.close()
+
+    assert channel.closed
+    assert other.closed
+    assert group_is_empty(pgid)
+    assert not [one.message for one in caplog.records if one.name == "asyncio"]
+
+
+@pytest.mark.usefixtures("late")
+async def test_what_starts_for_somebody_who_is_cancelled_is_ended(
+    link: LocalLink, caplog: pytest.LogCaptureFixture
+) -> None:
+    starting = asyncio.create_task(link.channel("exec sleep 298"))
+    while "298" not in _children():
+        await asyncio.sleep(0)  # its pipes are not connected yet
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    assert "298" not in _children()
+    assert not [one.message for one in caplog.records if one.name == "asyncio"]
+
+
+def _children() -> list[str]:
+    """The last words of the command lines of our children."""
+    words: list[str] = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            words += child.cmdline()[-1].split()[-1:]
+    return words

@@ -62,6 +62,8 @@ class ShellChannel:
         self._process = process
         self.pid = process.pid
         self.written: list[bytes] = []
+        self._reads = asyncio.Lock()
+        """A stream has one reader at a time: a test may close what a sampler still reads."""
 
     async def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -74,7 +76,8 @@ class ShellChannel:
 
     async def read(self) -> bytes:
         assert self._process.stdout is not None
-        return await self._process.stdout.read(65536)
+        async with self._reads:
+            return await self._process.stdout.read(65536)
 
     async def end_input(self) -> None:
         """What a lost connection does: end of input, and nothing else."""
@@ -96,7 +99,8 @@ class ShellChannel:
         self._process.stdin.close()
         with contextlib.suppress(ConnectionError):
             await self._process.stdin.wait_closed()
-        await self._process.stdout.read()
+        async with self._reads:
+            await self._process.stdout.read()
         await self._process.wait()
 
 

@@ -15,7 +15,7 @@ from backends.probes.proc import FAST
 from backends.sampling import sampler as module
 from backends.sampling.frames import unpacked
 from backends.sampling.sampler import Sampler
-from tests.sampling.shells import ShellLink
+from tests.sampling.shells import ShellChannel, ShellLink
 from tests.waiting import eventually
 
 Start = Callable[..., Sampler]
@@ -122,6 +122,32 @@ async def test_the_last_one_to_leave_stops_it(start: Start, shell: ShellLink) ->
 
     assert sampler.idle
     await shell.channels[0].ended()
+
+
+async def test_closing_waits_for_a_channel_that_is_being_closed(
+    start: Start, shell: ShellLink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Sample] = []
+    sampler = start()
+    end = sampler.subscribe(FAST, heard.append)
+    await eventually(lambda: heard)
+    close, steps, go = ShellChannel.close, list[str](), asyncio.Event()
+
+    async def slowly(self: ShellChannel) -> None:
+        steps.append("begun")
+        await go.wait()
+        await close(self)
+        steps.append("done")
+
+    monkeypatch.setattr(ShellChannel, "close", slowly)
+    end()
+    await eventually(lambda: steps)
+    closing = asyncio.create_task(sampler.close())
+    await eventually(lambda: closing.get_stack(), what="it waits")
+    go.set()
+    await closing
+
+    assert steps == ["begun", "done"]
 
 
 async def test_a_hanging_script_is_told_and_stops_nothing(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
