@@ -18,6 +18,8 @@ from app.job import Job, Outcome
 from app.registry import Part
 from app.start import Start, open_deck
 from backends.compose.backend import Compose
+from backends.compose.paths import NodePath
+from backends.compose.script import Lock, Where
 from backends.kinds.stack import Stack
 from tests.servers.compose import Composes, Version
 from tests.servers.dockerd import Dockerd
@@ -235,6 +237,10 @@ async def opened(
         yield berth
     finally:
         await deck.close()
+        for project in ("shop", "named", "one", "two"):
+            lock = Path(Lock(Where(node=NODE, dir=NodePath.literal("/"), socket=engine.url), project, "").path)
+            for file in lock.parent.glob(f"{lock.name}.*"):
+                file.unlink(missing_ok=True)
 
 
 Started = Callable[[Job], None]
