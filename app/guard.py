@@ -58,7 +58,7 @@ def permit(verb: Verb, targets: Sequence[Tagged], rules: Rules, *, read_only: bo
     for target, tags in targets:
         pattern = _touches(rules.read_only, target, tags)
         if pattern is not None:
-            return Refuse(f"'{target.name}' is read-only by the rule '{pattern}'", "rules.read_only")
+            return Refuse(f"'{target.id}' is read-only by the rule '{pattern}'", "rules.read_only")
     return Allow()
 
 

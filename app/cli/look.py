@@ -64,7 +64,9 @@ def list_kind(
             columns = [*kind.columns, *_age_column(deck, kind, rows)]
             rows = [_faulted(deck, row) for row in rows]
             lines = table_lines(columns, rows, color=options.color, wide=wide, width=terminal_width())
-            print_lines(lines if rows else [] if words or options.on or faults else kind.empty)
+            some_unread = bool(errors or deck.feed.silent())
+            narrowed = bool(words or options.on or faults)
+            print_lines(lines if rows else [] if narrowed or some_unread else kind.empty)
             _complain(errors)
         return exits.PARTLY if errors else exits.DONE
 

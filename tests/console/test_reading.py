@@ -274,7 +274,7 @@ async def test_rules_of_the_node_hold_for_what_another_backend_tells_of(world: W
     async with driven(deck=family_deck(inventory)) as it:
         await bulbs(it)
         await it.press("s")
-        await it.until(lambda: it.toasts() == ["shell: 'e14' is read-only by the rule '@edge'"], str(it.toasts()))
+        await it.until(lambda: it.toasts() == ["shell: 'pi/e14' is read-only by the rule '@edge'"], str(it.toasts()))
         await it.press("X")
         await it.sheet()
         await it.press("enter")

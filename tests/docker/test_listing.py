@@ -107,3 +107,15 @@ def test_the_rows_units_are_in_their_names_and_what_is_unknown_is_null(
     assert code == exits.DONE
     (web,) = said["items"]
     assert {"mem_used_bytes", "cpu_percent", "details"} <= web.keys()
+
+
+def test_an_engine_that_cannot_be_read_is_not_said_to_hold_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("QUARTERDECK_HOME", str(tmp_path / "home"))
+    file = tmp_path / "hosts.yaml"
+    file.write_text(f"nodes: {{here: {{local: true, docker: 'unix://{tmp_path}/none.sock'}}}}\n")
+    assert call(["--hosts", str(file), "--output", "table", "container", "list"]) == exits.DONE
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "here: there is no socket at" in err
