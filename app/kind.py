@@ -40,6 +40,11 @@ def plain_json(resource: Resource) -> dict[str, Any]:
     return said
 
 
+def full_name(resource: Resource) -> str:
+    """The name as it tells rows of several sources apart: ``hp/worker`` where the id says so, else the name alone."""
+    return resource.id if resource.id.endswith(f"/{resource.name}") else resource.name
+
+
 def no_sections(resource: Resource) -> Sequence[Section]:
     """Nothing beyond the columns."""
     return ()
@@ -72,6 +77,10 @@ class Kind(Generic[R]):
     """The noun whose numbered pane it stands behind: it has no number and no tile of its own, as images have none."""
     details: str | None = None
     """The view verb whose ``Sections`` are the rest of a describe screen: what is asked for only while one is open."""
+    short: Callable[[R], str] | None = None
+    """A name for places where the full one has no room."""
+    foremost: tuple[str, ...] = ()
+    """What the line of keys names first, most needed first: names of verbs, and ``mark``, ``describe``, ``filter``."""
     by_source: bool = False
     """Each row is one source of that name, as with nodes: a command for one needs to ask no other."""
 

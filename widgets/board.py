@@ -48,6 +48,7 @@ class Board(TerminalApp):
             clock=lambda: time.strftime(clock),
             label=demo_label,
         )
+        deck.context.visible = lambda refs: self.wallboard.refs_shown().intersection(refs)
 
     def compose(self) -> ComposeResult:
         """Nothing but the board."""

@@ -10,6 +10,7 @@ from textual.widgets import Input
 
 from app.column import Token, clean, duration_text
 from app.deck import Answer, Question
+from app.kind import full_name
 from app.plan import Cost, Risk, Step
 from widgets.page import Line, Span, take_keys, wrapped
 from widgets.pane import KeyHint
@@ -24,7 +25,7 @@ def headline(question: Question) -> str:
     if not question.targets:
         return f"{name}: {verb.noun}"
     if len(question.targets) == 1:
-        return f"{name} {clean(question.targets[0].name)}"
+        return f"{name} {clean(full_name(question.targets[0]))}"
     return f"{name} {len(question.targets)} {_plural(verb.noun, len(question.targets))}"
 
 
@@ -57,9 +58,9 @@ def undo_text(steps: Sequence[Step]) -> str:
 def plan_lines(question: Question, width: int) -> list[Line]:
     """Steps with their exact text, then what is lost, noted, undone and paid; nothing is cut off."""
     steps = question.plan.steps
-    names = {str(t.ref): clean(t.name) for t in question.targets}
+    names = {str(t.ref): clean(full_name(t)) for t in question.targets}
     shown = [names.get(str(step.ref), clean(step.ref.id)) for step in steps]
-    column = min(24, max((len(name) for name in shown), default=0))
+    column = min(32, width // 2, max((len(name) for name in shown), default=0))
     lines: list[Line] = []
     for name, step in zip(shown, steps, strict=True):
         before: Span = (f"   {name:<{column}}  ", Token.TITLE)

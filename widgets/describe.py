@@ -7,11 +7,11 @@ from typing import Any
 
 from app.column import Section, Token, duration_text, state
 from app.fleet import Fleet, Ref, Resource
-from app.kind import Kind
+from app.kind import Kind, full_name
 from widgets.details import Ask, Details
 from widgets.key_hints import verb_hints
 from widgets.page import Line
-from widgets.pane import KeyHint
+from widgets.pane import KeyHint, hints_in_order
 from widgets.place import Place, heading, short
 from widgets.sections import arranged, cell_span
 
@@ -42,7 +42,7 @@ class DescribePlace(Place):
         if row is None:
             return (*heading("describe", short(self.ref)), ("   nobody tells of it any more", Token.WARN)), ()
         cell = state(self.kind.word(row), self.kind.mood(row))
-        return (*heading("describe", row.name), ("   ", Token.TEXT), cell_span(cell)), self._age()
+        return (*heading("describe", full_name(row)), ("   ", Token.TEXT), cell_span(cell)), self._age()
 
     def _age(self) -> Line:
         deck = self.bridge.deck
@@ -55,7 +55,8 @@ class DescribePlace(Place):
     def hints(self) -> Sequence[KeyHint]:
         """The verbs come first."""
         verbs = verb_hints(self.bridge.deck, self.bridge.keymap, self.noun, self.targets())
-        return (*verbs, self.key("raw-view", "raw"), self.key("copy"), self.key("back"))
+        frame = (self.key("back"), self.key("raw-view", "raw"), self.key("copy"))
+        return hints_in_order(verbs, frame, self.kind.foremost)
 
     def targets(self) -> tuple[Resource, ...]:
         """This one."""

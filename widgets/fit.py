@@ -14,6 +14,8 @@ GAP = 2
 """Blank cells between columns."""
 
 ELLIPSIS = "…"
+LESS_THAN_A_NAME = 5
+"""Columns of this priority number and above give way to a name that would be cut."""
 
 _SELECTORS = str.maketrans("", "", "\u200d\ufe0e\ufe0f")
 """Joiners and variation selectors change a width in some terminals and not in others, so none is drawn."""
@@ -78,13 +80,14 @@ def fit_columns(
 ) -> tuple[Placed, ...]:
     """Which columns are shown in ``room`` cells and where.
 
-    In the ordinary view those of least priority are dropped until the others fit; in the wide view none is dropped,
-    the name stays and the rest begins ``first`` columns further on. What is left over goes to the name, as far as
-    ``name_width`` says that it needs more, then to the flexible columns.
+    In the ordinary view those of least priority are dropped until the others fit, and those that matter less than a
+    whole name until the name does; in the wide view none is dropped, the name stays and the rest begins ``first``
+    columns further on. What is left over goes to the name, as far as ``name_width`` says that it needs more, then to
+    the flexible columns.
     """
     chosen = [number for number, column in enumerate(columns) if wide or not column.wide]
     scrolled = 1 + min(first, max(0, len(chosen) - 2))
-    chosen = chosen[:1] + chosen[scrolled:] if wide else _drop(columns, chosen, room)
+    chosen = chosen[:1] + chosen[scrolled:] if wide else _drop(columns, chosen, room, name_width)
     widths = _widths(columns, chosen, room, name_width)
     placed: list[Placed] = []
     x = 0
@@ -101,10 +104,12 @@ def _needed(columns: Sequence[Column[Any]], chosen: Sequence[int]) -> int:
     return sum(columns[number].width for number in chosen) + GAP * (len(chosen) - 1)
 
 
-def _drop(columns: Sequence[Column[Any]], chosen: list[int], room: int) -> list[int]:
+def _drop(columns: Sequence[Column[Any]], chosen: list[int], room: int, name_width: int) -> list[int]:
     """Columns of the highest priority number go first, from the right; the first column and priority 0 stay."""
-    while _needed(columns, chosen) > room:
-        droppable = [number for number in chosen[1:] if columns[number].priority > 0]
+    name = max(0, name_width - columns[chosen[0]].width) if chosen else 0
+    while (over := _needed(columns, chosen) - room) + name > 0:
+        least = 1 if over > 0 else LESS_THAN_A_NAME
+        droppable = [number for number in chosen[1:] if columns[number].priority >= least]
         if not droppable:
             break
         worst = max(droppable, key=lambda number: (columns[number].priority, number))
@@ -118,7 +123,7 @@ def _widths(columns: Sequence[Column[Any]], chosen: Sequence[int], room: int, na
     flexible = [number for number in chosen if columns[number].flex]
     if left <= 0:
         return widths
-    more = max(0, min(left if not flexible else left // 2, name_width - widths[chosen[0]]))
+    more = max(0, min(left, name_width - widths[chosen[0]]))
     widths[chosen[0]] += more
     left -= more
     for place, number in enumerate(flexible):

@@ -16,7 +16,9 @@ from textual.widgets import Input
 from app.column import Token, clean
 from app.fleet import Resource
 from app.keys import normal
+from app.kind import full_name
 from app.verb import Param, Shape, Verb
+from widgets.fit import fit_text
 from widgets.lines import Lines
 from widgets.page import Line, said, take_keys, wrapped
 from widgets.pane import KeyHint
@@ -105,7 +107,8 @@ class Choice(Lines, can_focus=True):
             (" ›", key),
         ]
         others = "  ".join(clean(one) for one in self.values if one and one != self.value)
-        return [strip_of([*pieces, (f"   {others}", palette.part("rule"))], width)]
+        room = width - len(chosen) - 7
+        return [strip_of([*pieces, (f"   {fit_text(others, room).rstrip()}", palette[Token.MUTED])], width)]
 
     def turn(self, step: int) -> None:
         """To the next value or the one before."""
@@ -174,7 +177,7 @@ class Form(Sheet[Arguments | None]):
 
     def ready(self) -> None:
         """Say what will be done, to what."""
-        names = ", ".join(clean(one.name) for one in self._targets[:6])
+        names = ", ".join(clean(full_name(one)) for one in self._targets[:6])
         more = f" and {len(self._targets) - 6} more" if len(self._targets) > 6 else ""
         self.heading.put(((f" {self.verb.title} ", Token.TITLE), (f" {names}{more}", Token.TEXT)))
         help_text = f"   {self.verb.help}"

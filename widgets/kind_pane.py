@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from app.column import clean
-from app.fleet import Fleet
+from app.fleet import Fleet, Ref
 from app.history import History
 from app.kind import AnyKind, Kind
 from app.verb import Verb
@@ -73,6 +73,10 @@ class KindPane(Pane):
     def take(self, fleet: Fleet) -> None:
         """A newer fleet is there."""
         self.show(fleet)
+
+    def refs_shown(self) -> frozenset[Ref]:
+        """The rows that are on the screen."""
+        return self.table.refs_shown()
 
     def focus_body(self) -> None:
         """Send the keys to the table."""

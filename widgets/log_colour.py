@@ -105,7 +105,7 @@ def _level_token(level: str) -> Token:
     found = _LEVELS.search(level)
     if found is not None:
         return Token.CRIT if found.group("bad") else Token.WARN
-    return Token.MUTED if level.lower() in ("debug", "trace", "verbose") else Token.OK
+    return Token.MUTED
 
 
 def _json(text: str) -> Line | None:
@@ -130,7 +130,7 @@ def _json(text: str) -> Line | None:
     for key, value in fields.items():
         if key not in used:
             said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            spans += [(f"{tame(key)}=", Token.MUTED), (f"{tame(said)} ", Token.TEXT)]
+            spans += [(f"{tame(key)}=", Token.MUTED), (f"{tame(said)} ", Token.MUTED)]
     return tuple(spans)
 
 
@@ -144,7 +144,7 @@ def _level_span(value: str | float) -> Span:
 
 
 def _message_span(value: str | float) -> Span:
-    return f"{tame(str(value))}  ", Token.TITLE
+    return f"{tame(str(value))}  ", Token.TEXT
 
 
 def _lit(line: Line, found: Callable[[str], Iterable[tuple[int, int]]]) -> Line:

@@ -12,12 +12,12 @@ from textual.strip import Strip
 
 from app.column import MOOD_TOKENS, UNKNOWN_TEXT, Cell, Token, bar_text, clean, duration_text
 from app.fleet import Fleet, Mood
-from app.kind import Kind
+from app.kind import Kind, full_name
 from widgets.fit import fit_text
 from widgets.lines import Lines
 from widgets.palette import PLAIN, Palette
 from widgets.pieces import Piece, padded, pieces_width, strip_of, styled
-from widgets.summary import Busiest, Summary, Summing, Worst
+from widgets.summary import Busiest, Summary, Summing, Worst, name_room
 
 TILE = 38
 """The least width of a tile; as many columns as fit, at most three."""
@@ -26,7 +26,7 @@ _BLOCK = 22
 """The least width of a block of figures."""
 _BLOCKS_APART = 46
 """The greatest: further apart, a name and its figure do not read as one line."""
-_WORRY = 19
+WORRY = 19
 """Cells that the words of a worry want at least: a short name, a bar of eight and a number."""
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _SHOWN = 64
@@ -104,7 +104,7 @@ class Overview(Lines):
         across = max(1, min(3, (width - 1) // TILE, len(self._summings)))
         down = -(-len(self._summings) // across)
         across = -(-len(self._summings) // down)
-        tile_width = (width - 1 - _BETWEEN * (across - 1)) // across
+        tile_width = (width - 2 - _BETWEEN * (across - 1)) // across
         lines: list[Strip] = []
         for band in range(down):
             tall = max(2, (height - len(lines)) // (down - band)) if height > len(lines) else 2
@@ -220,8 +220,7 @@ def _head(summary: Summary, number: int, width: int, palette: Palette) -> list[P
 def _worst_lines(worst: Sequence[Worst], width: int, height: int, palette: Palette) -> list[list[Piece]]:
     """Glyph, name and the worry in words; one line says how many more there are."""
     shown = worst if len(worst) <= height else worst[: max(0, height - 1)]
-    longest = max((len(one.row.name) for one in shown), default=0)
-    name = max(8, min(longest, 24, width - 4 - _WORRY))
+    name = name_room(shown, width - 4, WORRY)
     lines: list[list[Piece]] = []
     for one in shown:
         aside = f"  {one.age}" if one.age else ""
@@ -231,7 +230,7 @@ def _worst_lines(worst: Sequence[Worst], width: int, height: int, palette: Palet
             [
                 (f"{one.mood.glyph} ", palette[MOOD_TOKENS[one.mood]]),
                 *padded(
-                    fit_text(clean(one.row.name[:200]), name), palette[Token.STALE] if stale else palette.part("name")
+                    fit_text(one.called(name), name), palette[Token.STALE] if stale else palette.part("name")
                 ),
                 ("  ", PLAIN),
                 *styled(words, Cell("", Token.STALE if stale else one.worry.token), palette),
@@ -254,7 +253,7 @@ def _block(block: Busiest, width: int, graph: int, palette: Palette) -> list[lis
     for row, cell in block.rows:
         lines.append(
             [
-                *padded(fit_text(clean(row.name[:200]), width - figure - 2), palette.part("name")),
+                *padded(fit_text(clean(full_name(row)[:200]), width - figure - 2), palette.part("name")),
                 ("  ", PLAIN),
                 *styled(fit_text(cell.text, figure, block.column.align), cell, palette),
             ]

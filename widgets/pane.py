@@ -18,7 +18,7 @@ from textual.widgets import Input
 from app.column import MOOD_TOKENS, Token, clean
 from app.fleet import Fleet, Mood, Ref, Resource
 from app.history import History
-from app.kind import AnyKind, Kind
+from app.kind import AnyKind, Kind, full_name
 from app.verb import Verb
 from widgets.field import Field
 from widgets.filter import BadFilter, parse
@@ -59,6 +59,17 @@ FRAME = (
 """What the last line of a pane shows after the verbs, with the keys that nobody has remapped."""
 MORE = KeyHint("question_mark", "all keys")
 """What stands at the end where not all of them fit."""
+
+
+def hints_in_order(
+    verbs: Sequence[KeyHint], frame: Sequence[KeyHint], foremost: Sequence[str]
+) -> tuple[KeyHint, ...]:
+    """Verbs and then the frame's; where a kind says what comes first, that, the frame's and the other verbs."""
+    if not foremost:
+        return (*verbs, *frame)
+    named = {hint.label: hint for hint in (*frame, *verbs)}
+    first = [named[label] for label in foremost if label in named]
+    return (*first, *(hint for hint in (*frame, *verbs) if hint not in first))
 
 
 def hints_of(verbs: Sequence[Verb]) -> tuple[KeyHint, ...]:
@@ -144,7 +155,7 @@ class NoteRule(Lines):
             return *self.unread[0], Token.WARN
         worry = state.kind.worry(row)
         words = row.fault or (worry.text if worry is not None and worry.score >= 100 else "")
-        return row.name, words, worry.token if worry is not None else Token.WARN
+        return full_name(row), words, worry.token if worry is not None else Token.WARN
 
     def draw(self, width: int, height: int) -> list[Strip]:
         """One line; the words are cut before the line is."""
@@ -152,7 +163,7 @@ class NoteRule(Lines):
         name, words, token = self._words()
         if not words or width < 30:
             return [strip_of([("─" * width, rule)], width)]
-        head = f" {clean(name)[:40]}  "
+        head = f" {clean(name)[:48]}  "
         text = fit_text(clean(words[:400]), width - cell_len(head) - 4).rstrip()
         pieces: list[Piece] = [("─", rule), (head, self.palette.part("name")), (f"{text} ", self.palette[token])]
         return [strip_of([*pieces, ("─" * max(0, width - pieces_width(pieces)), rule)], width)]
@@ -312,7 +323,7 @@ class Pane(Vertical):
 
     def set_keys(self, hints: Sequence[KeyHint], frame: Sequence[KeyHint] = FRAME, more: KeyHint = MORE) -> None:
         """Say which keys the last line shows, most important first; those of the frame follow."""
-        self._keys.hints = (*hints, *frame)
+        self._keys.hints = hints_in_order(hints, frame, self.kind.foremost)
         self._keys.more = more
         self._keys.redraw()
 

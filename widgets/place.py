@@ -168,6 +168,11 @@ class Place(Vertical):
 
     hidden_marks = 0
 
+    def refs_shown(self) -> frozenset[Ref]:
+        """What it tells of, where that is one resource."""
+        ref = getattr(self, "ref", None)
+        return frozenset((ref,)) if isinstance(ref, Ref) else frozenset()
+
     def ready(self) -> None:
         """The place is on the screen: fill it."""
 

@@ -28,6 +28,8 @@ SPARK_STEP = 5
 """Recorded values in one cell of a sparkline: at a reading each 2 s, a cell is 10 s."""
 NAME_ROOM = 48
 """A name column grows no wider than this."""
+DIGEST = 64
+"""Names of so many characters are digests, which nobody reads to their end: no column grows for them."""
 _KEPT = 400
 """Lines remembered beyond what is visible, so that scrolling back costs nothing."""
 
@@ -57,7 +59,7 @@ class RowLines:
 
     def measure_names(self, rows: Sequence[Resource]) -> None:
         """Let the name column grow to the longest name; it never shrinks, so that nothing jumps to and fro."""
-        longest = max((len(row.name) for row in rows), default=0)
+        longest = max((len(row.name) for row in rows if len(row.name) != DIGEST), default=0)
         self.longest_name = max(self.longest_name, min(longest, NAME_ROOM))
 
     def fit(self, width: int, *, wide: bool = False, first: int = 0) -> None:

@@ -16,7 +16,7 @@ COLUMN = 56
 GRAPH_LINES = 4
 _BETWEEN = 2
 _LABEL = 22
-"""The widest label."""
+"""The widest label that sections have in common; one with wider labels has a width of its own."""
 _AFTER = 2
 _WIDEST_CELL = 48
 _BESIDE_GRAPH = 12
@@ -43,12 +43,16 @@ def arranged(sections: Sequence[Section], width: int, series: Series) -> list[Li
     """All sections within ``width``: those of which nothing is known as one line, the others in columns."""
     known = [one for one in sections if not _nothing_known(one, series)]
     unknown = [clean(one.title).lower() for one in sections if _nothing_known(one, series)]
-    names = [name for one in known for name, _ in one.lines]
-    label = min(_LABEL, max((len(clean(name)) for name in names), default=8))
+    longest = [max((len(clean(name)) for name, _ in one.lines), default=0) for one in known]
+    common = max((one for one in longest if 0 < one <= _LABEL), default=8)
     count = max(1, min(3, (width + _BETWEEN) // (COLUMN + _BETWEEN)))
     column = (width - _BETWEEN * (count - 1)) // count
-    blocks = [section_lines(one, column, label, series) for one in known if _table_width(one) <= column]
-    broad = [section_lines(one, width, label, series) for one in known if _table_width(one) > column]
+    blocks: list[list[Line]] = []
+    broad: list[list[Line]] = []
+    for one, wanted in zip(known, longest, strict=True):
+        label = common if wanted <= _LABEL else min(wanted, max(_LABEL, column // 2))
+        fits = _table_width(one) <= column
+        (blocks if fits else broad).append(section_lines(one, column if fits else width, label, series))
     if unknown:
         note: Line = ((f"Nothing is known of: {', '.join(unknown)}.", Token.MUTED),)
         blocks.append([((" ", Token.MUTED), *line) for line in wrapped(note, max(16, column - 2))])
@@ -72,7 +76,7 @@ def section_lines(section: Section, width: int, label: int, series: Series) -> l
     room = max(12, width - label - 3 - _AFTER)
     for name, cell in section.lines:
         first, *more = _cell_lines(cell, room) or [()]
-        lines.append(((f"   {clean(name):<{label}.{label}}{' ' * _AFTER}", Token.MUTED), *first))
+        lines.append(((f"   {_label(clean(name), label)}{' ' * _AFTER}", Token.MUTED), *first))
         lines += [(indent, *line) for line in more]
     lines += _table(section)
     if section.graph is not None:
@@ -80,6 +84,11 @@ def section_lines(section: Section, width: int, label: int, series: Series) -> l
         drawn = graph_lines(series(section.graph, graph * 2), graph, GRAPH_LINES, section.graph_max)
         lines += [(indent, *line) for line in drawn]
     return lines
+
+
+def _label(name: str, width: int) -> str:
+    """A label in ``width`` cells; of one that is too long the end, which tells it from others of its prefix."""
+    return f"{name:<{width}}" if len(name) <= width else f"…{name[len(name) - width + 1 :]}"
 
 
 def _cell_lines(cell: Cell, width: int) -> list[Line]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -16,6 +17,7 @@ from textual.widgets import Input
 from app.column import Token
 from app.keys import normal
 from widgets.field import Field
+from widgets.fit import fit_text
 from widgets.lines import Lines
 from widgets.page import Line, Page, pieces_of, take_keys
 from widgets.pane import KeyHint, KeyLine, Rule
@@ -38,8 +40,11 @@ class Words(Lines):
         self.redraw()
 
     def draw(self, width: int, height: int) -> list[Strip]:
-        """One line."""
-        return [strip_of(pieces_of(self.line, self.palette), width)]
+        """One line; words that have no room end in ``…``."""
+        *before, last = self.line or (("", Token.TEXT),)
+        room = width - sum(cell_len(text) for text, _ in before)
+        fitted = fit_text(last[0], room).rstrip() if cell_len(last[0]) > room else last[0]
+        return [strip_of(pieces_of((*before, (fitted, last[1])), self.palette), width)]
 
 
 class Row(Horizontal):

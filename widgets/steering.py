@@ -11,7 +11,7 @@ from app.backend import Refuse
 from app.deck import Deck
 from app.errors import ConfigurationError
 from app.fleet import Resource
-from app.kind import AnyKind
+from app.kind import AnyKind, full_name
 from app.verb import Verb
 from widgets.command import CommandLine
 from widgets.describe import DescribePlace
@@ -159,7 +159,7 @@ class Steering(Frame):
         place = self.place
         targets = place.targets() if place is not None else ()
         hidden = place.hidden_marks if place is not None else 0
-        whom = targets[0].name if len(targets) == 1 else f"{len(targets)} marked"
+        whom = full_name(targets[0]) if len(targets) == 1 else f"{len(targets)} marked"
         for verb in self.deck.offered(targets[0]) if targets else ():
             if not isinstance(self.deck.permitted(verb, targets), Refuse):
                 line = f"{verb.title} {whom}"

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.column import Cell, Column, Worry
+from app.column import Cell, Column, Worry, clean
 from app.fleet import STALE as STALE_STATE
 from app.fleet import Fleet, Mood, Ref, Resource
 from app.history import History
-from app.kind import Kind
+from app.kind import Kind, full_name
+from widgets.fit import text_width
 from widgets.row_lines import age_of
 from widgets.row_order import STATE, RowCache, natural
 
@@ -22,6 +23,10 @@ STALE_AFTER = 3
 _MEAN_EVERY = 2.0
 _BLOCKS = 3
 _NOTHING = -math.inf
+NAME = 24
+"""Cells that a name takes from long words beside it."""
+LONGEST_NAME = 200
+"""Characters of a name that are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,23 @@ class Worst:
     worry: Worry
     age: str = ""
     """As shown; empty while its news is fresh."""
+    short: str = ""
+    """A shorter name; empty where the kind has none."""
+
+    def called(self, width: int = LONGEST_NAME) -> str:
+        """Its name with the node's, where that has room; made safe to draw, and not cut."""
+        name = clean(full_name(self.row)[:LONGEST_NAME])
+        return clean(self.short[:LONGEST_NAME]) if self.short and text_width(name) > width else name
+
+
+def name_room(shown: Sequence[Worst], room: int, least: int) -> int:
+    """Cells for the names of lines of ``room`` cells: what the longest wants, as far as the words leave it.
+
+    Words give way to names of up to ``NAME`` cells, but never more than down to ``least``.
+    """
+    longest = max((text_width(one.called()) for one in shown), default=0)
+    words = max((text_width(clean(one.worry.text[:LONGEST_NAME])) for one in shown), default=0)
+    return max(8, min(longest, max(room - words, min(NAME, room - least))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +116,8 @@ class Summing:
             row, worry = self._rows[-place], self._worries[-place]
             if worry is not None and score > _NOTHING:
                 age = age_of(fleet, Ref(self.kind.noun, row.id), now)[0]
-                named.append(Worst(row, self._moods[-place], worry, age))
+                short = self.kind.short(row) if self.kind.short is not None else ""
+                named.append(Worst(row, self._moods[-place], worry, age, short))
         named.sort(key=lambda one: (-one.worry.score, natural(one.row.name)))
         age, stale = self._age(fleet, now)
         return Summary(self.kind, len(self._rows), Counter(self._moods), tuple(named), age, stale)

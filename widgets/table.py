@@ -153,6 +153,10 @@ class FleetTable(Lines, can_focus=True):
         row = self.state.cursor_row
         return None if row is None else Ref(self.kind.noun, row.id)
 
+    def refs_shown(self) -> frozenset[Ref]:
+        """The rows that are on the screen."""
+        return frozenset(row.ref for row in self.state.order[self._top : self._top + self._height])
+
     def set_filter(self, row_filter: RowFilter) -> None:
         """Show only rows that pass."""
         self.state.last_key = self._clock()

@@ -100,12 +100,18 @@ class ViewState:
     def _make_key(self, row: Any) -> SortKey:
         title = self.sort.title
         if title == STATE:
-            return self.moods(row).rank
+            return self._how_bad(row)
         if title == AGE and not self._own_age:
             reading = self.fleet.reading_of(Ref(self.kind.noun, row.id))
             return -reading.taken_at if reading else None
         number = next((n for n, column in enumerate(self.kind.columns) if column.title == title), 0)
         return sort_key(self.cell(row, number))
+
+    def _how_bad(self, row: Any) -> float:
+        """The rank of its mood; among rows in trouble the worst worry first, in steps, so that figures move nothing."""
+        mood = self.moods(row)
+        worry = self.kind.worry(row) if mood in TROUBLE else None
+        return mood.rank - (min(worry.score, 999.0) // 10 / 100 if worry is not None and worry.score >= 100 else 0.0)
 
     # taking in a fleet
 
@@ -252,8 +258,6 @@ class ViewState:
         """Show every column; a filter then looks at those as well."""
         self.wide = on
         self._searched = self._columns_searched()
-        self._own_age = any(column.title == AGE for column in kind.columns)
-        """Whether rows of this kind have an age of their own."""
         self._texts.clear()
 
     # the cursor and the marks

@@ -14,17 +14,17 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
 from app.column import MOOD_TOKENS, Cell, Token, clean, duration_text
-from app.fleet import Fleet, Mood
+from app.fleet import Fleet, Mood, Ref
 from app.history import History
-from app.kind import Kind, families
+from app.kind import Kind, families, full_name
 from widgets.digits import large
 from widgets.fit import fit_text
 from widgets.lines import Lines
-from widgets.overview import count_pieces
+from widgets.overview import WORRY, count_pieces
 from widgets.palette import PLAIN, Palette
 from widgets.pieces import Piece, padded, pieces_width, spread, strip_of, styled
 from widgets.row_lines import RowLines
-from widgets.summary import Busiest, Summary, Summing, Worst
+from widgets.summary import Busiest, Summary, Summing, Worst, name_room
 from widgets.view_state import ViewState
 
 OVERVIEW = "overview"
@@ -76,6 +76,8 @@ class Wallboard(Lines, can_focus=True):
         self._page = 0
         self._part = 0
         self._parts = 1
+        self._each = 0
+        """Rows on the page that is up."""
         self._turned_at: float | None = None
         self._fleet = Fleet()
         self._now = 0.0
@@ -100,6 +102,11 @@ class Wallboard(Lines, can_focus=True):
     def page(self) -> str:
         """Which page is up: ``overview`` or a noun."""
         return self._names[self._page]
+
+    def refs_shown(self) -> frozenset[Ref]:
+        """The rows on the page that is up."""
+        state, first = self._states.get(self.page), self._part * self._each
+        return frozenset(row.ref for row in state.order[first : first + self._each]) if state else frozenset()
 
     def action_turn(self, pages: int) -> None:
         """Go on to the next page, or back."""
@@ -176,7 +183,7 @@ class Wallboard(Lines, can_focus=True):
         head = self._heading(_headline(summary, palette), width, scale)
         room = height - len(head) - 3
         apart = 2 if len(state.order) * 2 <= room else 1
-        each = max(1, room // apart)
+        each = self._each = max(1, room // apart)
         self._parts = max(1, -(-len(state.order) // each))
         self._part = min(self._part, self._parts - 1)
         rows.measure_names(state.rows)
@@ -233,19 +240,19 @@ def _tile(summary: Summary, width: int, height: int, scale: int, palette: Palett
     digits = large(text, scale)
     if len(digits[0]) > width:
         digits = large(text, 1)
+    trouble = [one for one in summary.worst if one.worry.score >= 100]
     lines: list[list[Piece]] = [head, []]
-    if height >= len(digits) + 3:
+    if height >= len(digits) + (6 if trouble else 3):  # rather small digits than nobody named
         lines += [_hatched(row, width, colour, palette) if stale else [(row, colour)] for row in digits]
         lines.append([])
     else:
         lines[1] = [(text, colour)]
     lines.append(count_pieces(summary, palette) if not stale else [(_HATCH * width, palette.part("rule"))])
     lines.append([])
-    trouble = [one for one in summary.worst if one.worry.score >= 100]
     named = trouble or list(summary.worst)
     apart = 2 if len(named) * 2 <= height - len(lines) else 1
     named = named[: max(0, (height - len(lines)) // apart)]
-    name_width = min(max((len(one.row.name) for one in named), default=0), max(8, width // 2 - 6))
+    name_width = name_room(named, width - 4, WORRY)
     for one in named:
         lines.append(_worst_line(one, name_width, width, stale, palette))
         lines += [[]] * (apart - 1)
@@ -268,12 +275,14 @@ def _figure_tile(
     lines += [_hatched(row, width, colour, palette) if stale else [(row, colour)] for row in digits]
     lines.append([])
     cell_width = min(figure.column.width, width - 10)
-    name = min(max((len(row.name) for row, _ in figure.rows), default=0), width - cell_width - 2)
+    name = min(max((len(full_name(row)) for row, _ in figure.rows), default=0), width - cell_width - 2)
     for row, cell in figure.rows:
         shown = Cell(cell.text, Token.STALE) if stale else cell
         lines.append(
             [
-                *padded(fit_text(clean(row.name[:200]), name), palette[Token.STALE] if stale else palette.part("name")),
+                *padded(
+                    fit_text(clean(full_name(row)[:200]), name), palette[Token.STALE] if stale else palette.part("name")
+                ),
                 ("  ", PLAIN),
                 *styled(fit_text(shown.text, cell_width, figure.column.align), shown, palette),
             ]
@@ -293,7 +302,7 @@ def _worst_line(one: Worst, name: int, width: int, stale: bool, palette: Palette
     words = fit_text(clean(one.worry.text[:400]), room).rstrip()
     return [
         (f"{one.mood.glyph} ", palette[Token.STALE] if grey else palette[MOOD_TOKENS[one.mood]]),
-        *padded(fit_text(clean(one.row.name[:200]), name), palette[Token.STALE] if grey else palette.part("name")),
+        *padded(fit_text(one.called(name), name), palette[Token.STALE] if grey else palette.part("name")),
         ("  ", PLAIN),
         *styled(words, Cell("", Token.STALE if grey else one.worry.token), palette),
         (aside, palette[Token.STALE]),

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from app.fleet import Ref
 from backends.demo.machines import noise, wave
-from backends.demo.world import DAY, UNUSED_NETWORK, UNUSED_VOLUME, PretendContainer, World
+from backends.demo.world import (
+    DAY,
+    MIB,
+    UNUSED_IMAGE,
+    UNUSED_NETWORK,
+    UNUSED_VOLUME,
+    PretendContainer,
+    World,
+)
 from backends.kinds.container import Container
 from backends.kinds.image import Image
 from backends.kinds.network import Network
 from backends.kinds.volume import Volume
 
 TAGS = frozenset({"demo"})
+UNUSED_SIZE = 7 * MIB
 
 
 def container(one: PretendContainer, at: float) -> Container:
@@ -55,6 +64,11 @@ def container(one: PretendContainer, at: float) -> Container:
     )
 
 
+def image_size(name: str) -> int:
+    """Bytes of a pretend image."""
+    return UNUSED_SIZE if name == UNUSED_IMAGE else (17 + sum(map(ord, name)) % 900) << 20
+
+
 def images(world: World, machine: str, at: float) -> list[Image]:
     """The images of one machine."""
     made: list[Image] = []
@@ -70,7 +84,7 @@ def images(world: World, machine: str, at: float) -> list[Image]:
                 parent=Ref("node", machine),
                 tags=TAGS,
                 image_id=f"sha256:{sum(map(ord, name)):012x}",
-                size_bytes=(17 + sum(map(ord, name)) % 900) << 20,
+                size_bytes=image_size(name),
                 created_s=age + at + number * DAY,
                 used_by=used,
                 newer=world.newer.get(ident),

@@ -16,6 +16,7 @@ from app.fleet import Ref
 from app.plan import Plan, Report, Result, Step
 from app.verb import Rows, Sections, Stream, Text
 from backends.demo import pretending
+from backends.demo.container_rows import image_size
 from backends.demo.pretending import doing, spoken, step
 from backends.demo.world import UNUSED_NETWORK, UNUSED_VOLUME, PretendContainer, World
 from backends.kinds.container import Container, ContainerVerbs
@@ -310,7 +311,8 @@ class DemoImageVerbs(ImageVerbs, Pretending):
         if not rest:
             return Plan(notes=[f"{node}: every image is used"])
         text = f"DELETE /images/{{{', '.join(rest)}}}"
-        return Plan(step(self.world, Ref("node", machine), text, change), loses=[f"{name}  240M" for name in rest])
+        loses = [f"{name}  {column.size_text(image_size(name))}" for name in rest]
+        return Plan(step(self.world, Ref("node", machine), text, change), loses=loses)
 
 
 class DemoVolumeVerbs(VolumeVerbs, Pretending):

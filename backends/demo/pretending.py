@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
@@ -38,13 +39,16 @@ def step(world: World, target: Resource | Ref, text: str, change: Callable[[], N
 async def spoken(
     origins: Sequence[str], *, count: int, follow: bool, grep: str | None = None, invert: bool = False
 ) -> AsyncIterator[Line]:
-    """Pretend log lines of several origins, merged."""
+    """Pretend log lines of several origins, merged; an api writes JSON."""
     words = ("GET /api/health 200", "job 4711 done in 812 ms", "cache miss, fetching", "WARN slow query: 1204 ms")
     number = 0
     began = time.time() - count
     while number < count or follow:
         for place, origin in enumerate(origins):
             text = f"{words[(number + place) % len(words)]} #{number}"
+            if "api" in origin:
+                level = "warn" if "WARN" in text else "info"
+                text = json.dumps({"level": level, "msg": text.removeprefix("WARN "), "pid": 17, "trace": number})
             if (grep is None or grep in text) is not invert:
                 yield Line(text, began + number + place / 10, origin)
         number += 1

@@ -136,7 +136,8 @@ def worry(container: Container) -> Worry | None:
     if container.fault:
         return Worry(102, container.fault)
     if container.cpu_percent:
-        return Worry(min(99.0, container.cpu_percent / 4), f"cpu {container.cpu_percent:.0f} %", Token.TEXT)
+        busy = f"cpu {column.bar_text(container.cpu_percent / 100, 8)} {container.cpu_percent:3.0f} %"
+        return Worry(min(99.0, container.cpu_percent / 4), busy, Token.TEXT)
     return None
 
 
@@ -146,7 +147,9 @@ def _state(container: Container) -> Cell:
 
 def _cpu(container: Container) -> Cell:
     value = container.cpu_percent
-    return Cell(column.UNKNOWN_TEXT, Token.MUTED) if value is None else Cell(f"{value:.1f} %", Token.TEXT, value)
+    if value is None:
+        return Cell(column.UNKNOWN_TEXT, Token.MUTED)
+    return Cell(f"{value:.0f} %" if value >= 1000 else f"{value:.1f} %", Token.TEXT, value)
 
 
 def _memory(container: Container) -> Cell:
@@ -164,7 +167,7 @@ def restarts(container: Container) -> Cell:
         return Cell(column.UNKNOWN_TEXT, Token.MUTED)
     if not count:
         return Cell("0", Token.MUTED, 0)
-    said = f"{count}" + (f" {rate:.0f}/h" if rate and rate >= 0.5 else f" {rate:.1f}/h" if rate else "")
+    said = f"{count}" + (f"  {rate:.0f}/h" if rate and rate >= 0.5 else f"  {rate:.1f}/h" if rate else "")
     return Cell(said, Token.CRIT if container.looping else Token.TEXT, rate or 0.0)
 
 
@@ -193,9 +196,9 @@ COLUMNS: tuple[Column[Container], ...] = (
     Column("STACK", lambda c: column.text(c.stack), 12, priority=3, help="compose project or project stack"),
     Column("NODE", lambda c: column.text(c.source), 8, priority=1, help="whose engine runs it"),
     Column("STATE", _state, 12, priority=0, help="healthy, unhealthy, up without a check, or how it ended"),
-    Column("CPU", _cpu, 8, "right", priority=1, help="of one core"),
-    Column("", lambda c: Cell(""), 5, priority=7, spark="cpu", help="CPU of the last minutes"),
-    Column("MEM", _memory, 10, "right", priority=1, help="in use, and its limit"),
+    Column("CPU", _cpu, 7, "right", priority=1, help="of one core"),
+    Column("", lambda c: Cell(""), 5, priority=3, spark="cpu", spark_max=100, help="CPU of the last minutes"),
+    Column("MEM", _memory, 9, "right", priority=1, help="in use, and its limit"),
     Column("RESTARTS", restarts, 9, "right", priority=2, help="restarts nobody asked for, and how many an hour"),
     Column("PORTS", lambda c: column.text(ports_text(c.ports)), 11, priority=4, flex=True, help="host→container"),
     Column("UP", lambda c: column.duration(c.uptime_s), 5, "right", priority=2, help="since its last start"),
@@ -398,6 +401,8 @@ KIND: Kind[Container] = Kind(
     worry=worry,
     describe=describe,
     details="details",
+    short=lambda c: f"{c.source}/{c.service}" if c.service else c.id,
+    foremost=("restart", "shell", "logs", "describe", "stop", "mark", "filter", "remove", "start", "exec", "top"),
     figures={
         "cpu": lambda c: c.cpu_percent,
         "mem": lambda c: None if c.mem_used_bytes is None else float(c.mem_used_bytes),

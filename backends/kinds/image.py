@@ -52,13 +52,20 @@ def _newer(image: Image) -> Cell:
 
 
 COLUMNS: tuple[Column[Image], ...] = (
-    Column("NAME", lambda i: column.text(i.name), 34, priority=0, flex=True, help="repository and tag"),
+    Column("NAME", lambda i: column.text(i.name), 32, priority=0, help="repository and tag"),
     Column("NODE", lambda i: column.text(i.source), 8, priority=1, help="whose engine holds it"),
     Column("STATE", lambda i: column.state(i.state, mood(i)), 10, priority=0, help="used, unused or dangling"),
     Column("SIZE", lambda i: column.size(i.size_bytes), 6, "right", priority=1, help="on disk, shared layers included"),
     Column("AGE", lambda i: column.duration(i.created_s), 6, "right", priority=3, help="since it was built"),
     Column("REGISTRY", _newer, 8, priority=2, help="whether there is a newer one under the same name; 'check' asks"),
-    Column("USED BY", lambda i: column.text(", ".join(i.used_by)), 24, priority=4, help="containers made from it"),
+    Column(
+        "USED BY",
+        lambda i: column.text(", ".join(i.used_by)),
+        24,
+        priority=4,
+        flex=True,
+        help="containers made from it",
+    ),
     Column(
         "ID",
         lambda i: column.text(i.image_id.removeprefix("sha256:")[:12]),
@@ -134,6 +141,7 @@ KIND: Kind[Image] = Kind(
     columns=COLUMNS,
     verbs=ImageVerbs,
     mood=mood,
+    foremost=("pull", "check", "refresh", "describe", "mark", "filter", "remove"),
     figures={},
     under="container",
     empty=("No images were found on any node.", "p fetches one; so does: quarterdeck image pull NAME --to NODE"),

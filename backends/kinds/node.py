@@ -510,6 +510,7 @@ KIND: Kind[Node] = Kind(
         ),
     },
     json=as_json,
+    foremost=("shell", "exec", "journal", "top", "describe", "services", "mark", "filter", "ping", "reboot"),
     by_source=True,
     empty=("No nodes are configured.", "a adds one; so does: quarterdeck node add NAME --ssh USER@HOST"),
 )

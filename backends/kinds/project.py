@@ -84,12 +84,17 @@ def _services(project: Project) -> Cell:
     total = len(project.parts)
     if not total:
         return Cell(column.UNKNOWN_TEXT, Token.MUTED)
-    token = Token.TEXT if project.running == total else Token.WARN
+    token = Token.TEXT if project.running == total else Token.MUTED if project.state == "stopped" else Token.WARN
     return Cell(f"{project.running}/{total}", token, project.running / total)
 
 
+def _entrance_first(parts: Sequence[Part]) -> Sequence[Part]:
+    """Definitions begin with what the others need, so what people open stands at their end."""
+    return parts[::-1]
+
+
 def _ports(project: Project) -> Cell:
-    return column.text(" ".join(f"{column.clean(p.name)}:{p.port}" for p in project.parts if p.port is not None))
+    return column.text(" ".join(f"{column.clean(p.name)}:{p.port}" for p in _entrance_first(project.parts) if p.port))
 
 
 def _note(project: Project) -> Cell:
@@ -106,10 +111,10 @@ COLUMNS: tuple[Column[Project], ...] = (
         "STATE", lambda p: column.state(p.state, mood(p)), 12, priority=0, help="running once all required are well"
     ),
     Column("SERVICES", _services, 8, "right", priority=1, help="running, of all"),
-    Column("PORTS", _ports, 40, priority=3, flex=True, help="on the host"),
-    Column("PATH", lambda p: column.text(p.path), 24, priority=4, help="the project's folder"),
+    Column("PORTS", _ports, 34, priority=3, flex=True, help="on the host, what people open first"),
+    Column("PATH", lambda p: column.text(p.path), 20, priority=4, help="the project's folder"),
     Column("DEFINITION", lambda p: column.text(p.definition), 10, priority=7, wide=True, help="what defines it"),
-    Column("NOTE", _note, 20, priority=2, help="what is wrong with it, in words"),
+    Column("NOTE", _note, 20, priority=5, help="what is wrong with it, in words"),
 )
 
 
@@ -228,6 +233,7 @@ KIND: Kind[Project] = Kind(
     mood=mood,
     worry=worry,
     describe=describe,
+    foremost=("start", "stop", "restart", "logs", "describe", "status", "add", "mark", "filter", "remove"),
     figures={},
     json=as_json,
     under="container",

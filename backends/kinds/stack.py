@@ -92,12 +92,15 @@ def _services(stack: Stack) -> Cell:
     total = len(stack.services)
     if not total:
         return Cell(column.UNKNOWN_TEXT, Token.MUTED)
-    return Cell(f"{stack.running}/{total}", Token.TEXT if stack.running == total else Token.WARN, stack.running / total)
+    token = Token.TEXT if stack.running == total else Token.MUTED if stack.state == "down" else Token.WARN
+    return Cell(f"{stack.running}/{total}", token, stack.running / total)
 
 
 def _cpu(stack: Stack) -> Cell:
     value = stack.cpu_percent
-    return Cell(column.UNKNOWN_TEXT, Token.MUTED) if value is None else Cell(f"{value:.1f} %", Token.TEXT, value)
+    if value is None:
+        return Cell(column.UNKNOWN_TEXT, Token.MUTED)
+    return Cell(f"{value:.0f} %" if value >= 1000 else f"{value:.1f} %", Token.TEXT, value)
 
 
 def _note(stack: Stack) -> Cell:
@@ -114,12 +117,12 @@ COLUMNS: tuple[Column[Stack], ...] = (
     Column("NODE", lambda s: column.text(s.source), 8, priority=1, help="where it runs"),
     Column("STATE", lambda s: column.state(s.state, mood(s)), 12, priority=0, help="up, partial, unhealthy, down"),
     Column("SERVICES", _services, 8, "right", priority=1, help="running, of all"),
-    Column("CPU", _cpu, 8, "right", priority=2, help="of one core, all its containers"),
-    Column("MEM", lambda s: column.size(s.mem_used_bytes), 6, "right", priority=2, help="all its containers"),
+    Column("CPU", _cpu, 7, "right", priority=2, help="of one core, all its containers"),
+    Column("MEM", lambda s: column.size(s.mem_used_bytes), 5, "right", priority=2, help="all its containers"),
     Column("ORDER", lambda s: column.number(s.order), 5, "right", priority=6, help="lower ones start first"),
-    Column("DIR", lambda s: column.text(s.dir), 20, priority=4, flex=True, help="on the node"),
+    Column("DIR", lambda s: column.text(s.dir), 16, priority=4, flex=True, help="on the node"),
     Column("PROFILES", lambda s: column.text(" ".join(s.profiles)), 12, priority=5, help="as declared"),
-    Column("NOTE", _note, 18, priority=3, help="what is wrong with it, in words"),
+    Column("NOTE", _note, 20, priority=3, flex=True, help="what is wrong with it, in words"),
     Column("ENV FILES", lambda s: column.text(" ".join(s.env_files)), 16, priority=8, wide=True, help="as declared"),
     Column(
         "DECLARED",
@@ -282,6 +285,7 @@ KIND: Kind[Stack] = Kind(
     worry=worry,
     describe=describe,
     details="details",
+    foremost=("update", "restart", "logs", "status", "describe", "up", "stop", "mark", "filter", "down", "pull"),
     figures={"cpu": lambda s: s.cpu_percent},
     json=as_json,
     under="container",

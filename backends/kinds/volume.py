@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from app import column
-from app.column import Column
+from app.column import Cell, Column, Token
 from app.errors import Unsupported
 from app.fleet import STALE, Mood, Resource
 from app.kind import Kind
@@ -37,8 +37,14 @@ def mood(volume: Volume) -> Mood:
     return Mood.UP if volume.state == "used" else Mood.MUTED
 
 
+def _name(volume: Volume) -> Cell:
+    """Of one without a name of its own, which is 64 hexadecimal digits, the beginning."""
+    bare = len(volume.name) == 64 and volume.name.isalnum()
+    return Cell(f"{volume.name[:12]}…", Token.MUTED) if bare else column.text(volume.name)
+
+
 COLUMNS: tuple[Column[Volume], ...] = (
-    Column("NAME", lambda v: column.text(v.name), 30, priority=0, help="as the engine calls it"),
+    Column("NAME", _name, 30, priority=0, help="as the engine calls it"),
     Column("NODE", lambda v: column.text(v.source), 8, priority=1, help="whose engine holds it"),
     Column("STATE", lambda v: column.state(v.state, mood(v)), 10, priority=0, help="used or unused"),
     Column("STACK", lambda v: column.text(v.stack), 14, priority=2, help="what made it"),

@@ -337,7 +337,8 @@ def test_json_is_read_as_people_do() -> None:
     assert "".join(text for text, _ in spans) == 'T ERROR hello  b={"c": 1} a=x '
     assert ("ERROR ", Token.CRIT) in spans
     assert ("b=", Token.MUTED) in spans
-    assert ("hello  ", Token.TITLE) in spans
+    assert ("hello  ", Token.TEXT) in spans
+    assert ("x ", Token.MUTED) in spans
     assert line('{"level": 40, "msg": "x"}')[0] == ("WARN  ", Token.WARN)
 
 

@@ -21,14 +21,14 @@ async def test_keys_move_and_open() -> None:
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("j", "down", "k", "enter")
         await pilot.pause()
-        assert app.opened == ["proxmox-b"]
+        assert app.opened == ["pi-garage"]
         await pilot.press("G")
         assert app.pane.cursor_ref is not None
         assert app.pane.cursor_ref.id == "router"
         await pilot.press("g", "pagedown", "end", "home")
-        assert app.pane.cursor_ref.id == "pi-garage"
+        assert app.pane.cursor_ref.id == "proxmox-b"
         await pilot.pause()
-        assert app.moved[-1] == "pi-garage"
+        assert app.moved[-1] == "proxmox-b"
 
 
 async def test_the_cursor_stays_in_view_over_many_rows() -> None:
@@ -81,7 +81,7 @@ async def test_marks_hidden_by_the_filter_are_still_targets_and_counted() -> Non
     async with app.run_test(size=SIZE) as pilot:
         await pilot.press("space", "slash", "w", "s", "1", "enter", "space")
         await pilot.pause()
-        assert {row.name for row in app.pane.targets()} == {"pi-garage", "ws1"}
+        assert {row.name for row in app.pane.targets()} == {"proxmox-b", "ws1"}
         assert app.pane.hidden_marks == 1
         assert "2 marked (1 hidden)" in app.pane.query("ContextLine").first().render_line(0).text
 

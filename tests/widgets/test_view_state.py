@@ -269,3 +269,12 @@ def test_small_fleets(count: int) -> None:
     state.mark_range()
     state.toggle_mark()
     assert len(state.targets()) <= count
+
+
+def test_among_equal_moods_the_worst_worry_stands_first_and_figures_move_nothing() -> None:
+    def order(a: float, b: float) -> list[str]:
+        rows = (node("a", a), node("b", b), node("c", 5, fault="late"), node("d", 5))
+        return names(showing(*rows, by="STATE"))
+
+    assert order(96, 97) == ["c", "a", "b", "d"], "a fault is worse than a busy processor; a little busier is no worse"
+    assert order(5, 97) == ["c", "b", "a", "d"]
