@@ -15,10 +15,11 @@ from backends.compose.declared import Declared
 from backends.compose.history import History
 from backends.compose.look import look
 from backends.compose.program import Programs
-from backends.compose.rows import PROJECT, Known, Resolved, rows
+from backends.compose.rows import PROJECT, Known, Resolved, doubtful, rows
 from backends.compose.script import Where
 from backends.docker.container_rows import using
 from backends.docker.contract import Engines
+from backends.docker.node_readings import SETTLE_ASKING_S
 from backends.docker.node_usage import NodeUsage
 from backends.docker.summary import Seen
 from backends.kinds.container import Container
@@ -43,7 +44,8 @@ class NodeStacks:
     """What is known of the stacks of one node, and who is told.
 
     In a one-shot look nothing is told before the engine and the node have answered and figures have come, or
-    ``SETTLE_S`` have gone by; a command line that acts waits for the engine, so that stacks found running are targets.
+    ``SETTLE_S`` have gone by; a command line that acts waits for the engine, so that stacks found running are targets,
+    and for the node only where one that runs may be a declared one under a name that its compose file gives.
     """
 
     def __init__(
@@ -154,6 +156,9 @@ class NodeStacks:
             if said is not None:
                 self.known = replace(self.known, seen=said, fault=None)
                 self._want(said)
+                if self._context.rows_only and self._asking is None and doubtful(self.known):
+                    self._asked = False
+                    self._ask()
             if not self._works:
                 self._works = True
                 self._ask()
@@ -174,20 +179,25 @@ class NodeStacks:
 
     def _ask(self) -> None:
         """Ask the node about its declared stacks, once at a time."""
-        if not self._wheres or self._context.rows_only or (self._asking is not None and not self._asking.done()):
+        if not self._wheres or (self._asking is not None and not self._asking.done()):
             return
+        wheres = self._wheres
+        if self._context.rows_only:
+            wheres = {name: self._wheres[name] for name in sorted(doubtful(self.known))}
+            if not wheres:
+                return
         told = self.known.resolved
-        whole = all(name in told and told[name].fault is None for name in self._wheres)
+        whole = all(name in told and told[name].fault is None for name in wheres)
         if whole and self._context.clock() - self._asked_at < ASK_EVERY_S:
             return
         self._asked_at = self._context.clock()
-        self._asking = asyncio.create_task(self._resolved(), name=f"stacks of {self.source.name}")
+        self._asking = asyncio.create_task(self._resolved(wheres), name=f"stacks of {self.source.name}")
 
-    async def _resolved(self) -> None:
+    async def _resolved(self, wheres: Mapping[str, Where]) -> None:
         try:
             link = self._context.links.of(self.source.name)
             program = await self._programs.of(link)
-            for answer, name in zip(await look(link, program, list(self._wheres.values())), self._wheres, strict=True):
+            for answer, name in zip(await look(link, program, list(wheres.values())), wheres, strict=True):
                 try:
                     configured = answer.configured(program)
                 except QuarterdeckError as error:
@@ -197,7 +207,7 @@ class NodeStacks:
         except Unreachable:
             pass  # the engine's own fault tells of it, and the next nudge asks again
         except QuarterdeckError as error:
-            for name in self._wheres:
+            for name in wheres:
                 self._resolve(name, Resolved(fault=words(error)))
         except Exception:
             log.exception("asking about the stacks of %s", self.source.name)
@@ -233,7 +243,8 @@ class NodeStacks:
             return False
         if not self._asked:
             return True
-        late = self._waits_until is None or self._context.clock() > self._waits_until
+        longer = SETTLE_ASKING_S if self._usage is not None and self._usage.asking else 0.0
+        late = self._waits_until is None or self._context.clock() > self._waits_until + longer
         return self._usage is not None and not self._usage.settled and not late
 
     def _figures(self) -> Figures:

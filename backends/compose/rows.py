@@ -168,6 +168,16 @@ def project_of(one: Declared, resolved: Resolved | None, found: Mapping[str, Pro
     return plain_project(folder or one.dir.written)
 
 
+def doubtful(known: Known) -> frozenset[str]:
+    """The declared stacks that may be one of the running projects which are none's: their compose file may name it."""
+    found = projects(known.seen)
+    named = {one.name: project_of(one, known.resolved.get(one.name), found) for one in known.declared}
+    if found.keys() <= set(named.values()):
+        return frozenset()
+    open_ = (one for one in known.declared if one.fault is None and one.project is None)
+    return frozenset(one.name for one in open_ if one.name not in known.resolved and named[one.name] not in found)
+
+
 def rows(known: Known) -> tuple[Stack, ...]:
     """One row per declared stack, then one per project that was found and is none of them."""
     found = projects(known.seen)
