@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
-from app.fleet import Fleet, Reading
+from app.fleet import Fleet, Reading, Ref
 from app.inventory.model import Inventory
 from app.link import Links
 from app.plan import Plan
@@ -57,6 +57,15 @@ async def nobody(what: str, prompt: str) -> str | None:
     return None
 
 
+Visible = Callable[[Collection[Ref]], frozenset[Ref]]
+"""Those of some resources that somebody looks at now; worked out only when asked."""
+
+
+def nothing_visible(refs: Collection[Ref]) -> frozenset[Ref]:
+    """The answer where there is neither a screen nor a list that somebody asked for."""
+    return frozenset()
+
+
 @dataclass(kw_only=True)
 class Context:
     """What a backend may use; made once, before any backend."""
@@ -73,6 +82,11 @@ class Context:
     """A command line that wants first readings soon: samplers take two samples 0.3 s apart."""
     rows_only: bool = False
     """A command line that acts and needs no figures: who knows its rows from configuration names them and waits."""
+    visible: Visible = nothing_visible
+    """For what is so dear that it is asked only about rows on the screen, or those a command line lists.
+
+    The rows of the pane or page at hand, and what is described; set by whatever stands in front of the deck.
+    """
     demo: int = 0
     """Size of the pretend fleet; 0 when the fleet is real."""
     _shared: dict[Callable[[Context], Any], Any] = field(

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from app.backend import Refuse
@@ -46,6 +46,7 @@ class Console(Steering):
     def __init__(self, deck: Deck, **how: Any) -> None:
         super().__init__(deck, **how)
         deck.front = self
+        deck.context.visible = self._visible
         self._secrets = SecretQueue(self._ask_sheet)
         self._asking = asyncio.Lock()
         self._handing_over = asyncio.Lock()
@@ -55,6 +56,11 @@ class Console(Steering):
         self._orders: dict[str, asyncio.Task[Any]] = {}
         self.left_jobs: tuple[Job, ...] = ()
         """Jobs that their hosts carry on after this console."""
+
+    def _visible(self, refs: Collection[Ref]) -> frozenset[Ref]:
+        """What of these the operator sees, for sources that look no further."""
+        place = self.stage.place if self.is_running else None
+        return place.refs_shown().intersection(refs) if place is not None else frozenset()
 
     # -- acting ---------------------------------------------------------------------------------------------------
 

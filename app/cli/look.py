@@ -14,7 +14,7 @@ from app.cli.options import Options
 from app.cli.output import complain, painted, print_json, print_lines, table_lines, terminal_width
 from app.cli.running import run
 from app.cli.section_text import section_json, section_lines
-from app.cli.targets import choose, wanted
+from app.cli.targets import asked_for, choose, wanted
 from app.column import Cell, Column, Section, Token, clean, duration
 from app.deck import Deck
 from app.errors import ConfigurationError, HostKeyError, QuarterdeckError
@@ -103,6 +103,7 @@ async def _first(
     deck: Deck, options: Options, kind: AnyKind, words: Sequence[str]
 ) -> tuple[list[Resource], list[dict[str, Any]]]:
     """The resources that match, once their sources have told something, and what could not be read because of us."""
+    deck.context.visible = asked_for(deck, kind, words)
     deck.feed.configure(deck.inventory, wanted(kind, deck.inventory, words, options.on))
     limit = patience(deck)
     late = await deck.feed.first(limit)

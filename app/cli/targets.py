@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from fnmatch import fnmatchcase
 
-from app.backend import Source
+from app.backend import Source, Visible
 from app.column import clean
 from app.deck import Deck
 from app.errors import ConfigurationError, Missing
-from app.fleet import Resource
+from app.fleet import Ref, Resource
 from app.inventory.model import Inventory, NodeEntry
 from app.inventory.pattern import Term, nearest, terms
 from app.kind import AnyKind
@@ -175,6 +175,19 @@ def _limits(inventory: Inventory, on: str, sources: Iterable[str]) -> tuple[Term
                 f"there is no {'tag' if term.tag else 'node'} '{_written(term)}'{hint}", where="--on"
             )
     return parts
+
+
+def asked_for(deck: Deck, kind: AnyKind, words: Sequence[str]) -> Visible:
+    """Which of some resources the words mean, before there are any rows: all of the kind without words."""
+    parts = terms(",".join(words))
+
+    def meant(ref: Ref) -> bool:
+        source, _, name = ref.id.rpartition("/")
+        node = source.partition("/")[0]
+        one = Resource(id=ref.id, name=name, source=node, state="unknown", parent=Ref("node", node))
+        return ref.kind == kind.noun and chosen(parts, lambda term: _means(deck, term, one))
+
+    return lambda refs: frozenset(ref for ref in refs if meant(ref))
 
 
 def wanted(

@@ -233,6 +233,7 @@ class NodeStacks:
                 self._context,
                 lambda: self._engines.of(self.source.name),
                 lambda _: self._changed.set(),
+                lambda: rows(self.known),
             )
         self._usage.want(tuple(one for one in using(seen.containers) if PROJECT in one.labels))
 

@@ -19,6 +19,8 @@ from backends.waking import wait
 
 SETTLE_S = 1.5
 """How long a one-shot look waits for usage once it knows the containers."""
+SETTLE_ASKING_S = 2.0
+"""So much longer where the engine is asked for it: it answers once a second, and rates need two answers."""
 GATHER_S = 0.04
 """Events that come closer together than this make one new set of rows."""
 SILENT_S = 90.0
@@ -111,7 +113,7 @@ class NodeReadings:
         if not self._context.rows_only:
             self._usage.want(using(said.containers))
         if self._waits_for_usage and self._settling is None:
-            self._settling = asyncio.get_running_loop().call_later(SETTLE_S, self._settled)
+            self._settling = asyncio.get_running_loop().call_later(SETTLE_S, self._settled, SETTLE_ASKING_S)
         self._soon()
 
     def _used(self, first: bool) -> None:
@@ -123,7 +125,10 @@ class NodeReadings:
     def _waits_for_usage(self) -> bool:
         return self._context.one_shot and not self._context.rows_only and not self._usage.settled
 
-    def _settled(self) -> None:
+    def _settled(self, longer: float = 0.0) -> None:
+        if longer and self._waits_for_usage and self._usage.asking:
+            self._settling = asyncio.get_running_loop().call_later(longer, self._settled)
+            return
         self._usage.settled = True
         self._used(True)
 

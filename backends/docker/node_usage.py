@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from app.backend import Context
 from app.errors import QuarterdeckError
+from app.fleet import Ref
 from app.link import Sample
+from backends.docker.container_rows import stack_of
 from backends.docker.contract import Engine
 from backends.docker.one_shot_stats import counters, machine_memory
 from backends.docker.summary import ContainerSummary
 from backends.docker.usage import EVERY_S, Counters, Look, Usage, probes, usage
+from backends.kinds.stack import Stack
 from backends.rates import SHORTEST_S
 from backends.sampling.links import Nudges
 
@@ -22,15 +25,16 @@ log = logging.getLogger(__name__)
 OLD_AFTER = 3.2
 """Figures older than so many looks are no longer told."""
 STATS_EVERY_S = 10.0
-"""Between two rounds of asking an engine."""
-STATS_AT_ONCE = 16
-"""Containers an engine is asked about in one round; who waited longest comes first."""
+"""Between two times that an engine is asked about one container."""
+STATS_AT_ONCE = 8
+"""Containers an engine is asked about before it is seen again what is visible; who waited longest comes first."""
 _SOON_S = 0.5
-"""Between the first rounds: rates need two."""
+"""Between the first two times, as rates need two, and between two looks at what is visible."""
 _HURRY_S = 0.3
 _HURRIES = 3
 """Looks that are asked for before their time: the tick that begins the second, and those that read the two."""
-_STATS_SIDE_BY_SIDE = 2
+_STATS_SIDE_BY_SIDE = 3
+"""An engine counts once a second and answers then; of its four calls one is left to others."""
 _STATS_TIMEOUT_S = 10.0
 
 
@@ -40,6 +44,9 @@ class _Known:
 
     since: float
     """When it was first heard of."""
+    name: str
+    project: str | None
+    """The compose project or project stack it belongs to."""
     host_network: bool
     """Its traffic is the host's."""
     before: Counters | None = None
@@ -52,7 +59,9 @@ class _Known:
     """Looks in a row in which its control group was not found."""
     asked: bool = False
     """Its figures come from the engine."""
-    asked_at: float = 0.0
+    asked_at: float = float("-inf")
+    asks: int = 0
+    """How often, since it became visible."""
 
 
 class NodeUsage:
@@ -62,19 +71,26 @@ class NodeUsage:
 
     Nothing runs while no container does. An engine is asked (``GET /containers/ID/stats?one-shot=1``) only about
     containers whose control groups the sampler cannot find or read: engines in a virtual machine or without root, a
-    host without ``awk``. Which rows are on a screen is nobody's business here, so it is asked about a few containers
-    at a time, two side by side, every ``STATS_EVERY_S``.
+    host without ``awk``; and of these only about visible ones and those of visible stacks, a few at a time: twice as
+    soon as they are seen, then every ``STATS_EVERY_S``.
     """
 
     def __init__(
-        self, node: str, context: Context, engine: Callable[[], Engine], changed: Callable[[bool], None]
+        self,
+        node: str,
+        context: Context,
+        engine: Callable[[], Engine],
+        changed: Callable[[bool], None],
+        stacks: Callable[[], Iterable[Stack]] | None = None,
     ) -> None:
+        """``stacks``: those of the node, where the fleet does not have them yet."""
         self.node = node
         self.settled = False
         """There was a look with rates, or there will be none."""
         self._context = context
         self._engine = engine
         self._changed = changed
+        self._stacks = stacks or (lambda: (one for one in context.fleet().of(Stack) if one.source == node))
         self._known: dict[str, _Known] = {}
         self._names: tuple[str, ...] = ()
         """Of the probes."""
@@ -94,7 +110,9 @@ class NodeUsage:
         known: dict[str, _Known] = {}
         for one in containers:
             old = self._known.get(one.id)
-            known[one.id] = old if old is not None else _Known(now, "host" in one.networks)
+            name, project = one.name or one.id[:12], stack_of(one.labels)
+            known[one.id] = old if old is not None else _Known(now, name, project, "host" in one.networks)
+            known[one.id].name = name
         self._known = known
         if known and self._unsubscribe is None:
             asked = probes(one_shot=self._context.one_shot)
@@ -116,13 +134,18 @@ class NodeUsage:
             self._asking.cancel()
             self._asking = None
 
+    @property
+    def asking(self) -> bool:
+        """The engine is asked, who takes its time."""
+        return self._asking is not None
+
     def now(self) -> dict[str, Usage]:
         """What is known and not too old, by container id."""
-        oldest = self._context.clock() - self._old_s
+        now = self._context.clock()
         return {
             one: known.usage
             for one, known in self._known.items()
-            if known.usage is not None and (known.at >= oldest or known.asked)
+            if known.usage is not None and now - known.at <= (_stats_old_s() if known.asked else self._old_s)
         }
 
     # -- from the sampler
@@ -192,16 +215,41 @@ class NodeUsage:
             self._asking = asyncio.create_task(self._ask(), name=f"stats of {self.node}")
 
     async def _ask(self) -> None:
-        rounds = 0
+        gate = asyncio.Semaphore(_STATS_SIDE_BY_SIDE)
         while unseen := self._unseen(self._context.clock()):
-            unseen.sort(key=lambda one: self._known[one].asked_at)
-            gate = asyncio.Semaphore(_STATS_SIDE_BY_SIDE)
-            await asyncio.gather(*(self._ask_about(one, gate) for one in unseen[:STATS_AT_ONCE]))
-            rounds += 1
-            first, self.settled = rounds <= 2, self.settled or rounds >= 2
-            self._changed(first)
-            await asyncio.sleep(_SOON_S if first else STATS_EVERY_S)
+            visible = self._visible(unseen)
+            now = self._context.clock()
+            due = sorted((one for one in visible if self._due(one, now)), key=lambda one: self._known[one].asked_at)
+            lot = due[:STATS_AT_ONCE]
+            first = any(self._known[one].asks < 2 for one in lot)
+            await asyncio.gather(*(self._ask_about(one, gate) for one in lot))
+            asked = [known for known in map(self._known.get, visible) if known is not None]
+            settled, self.settled = self.settled, self.settled or all(known.asks >= 2 for known in asked)
+            if lot or self.settled is not settled:
+                self._changed(first)
+            now = self._context.clock()
+            if not any(one in self._known and self._due(one, now) for one in visible):
+                await asyncio.sleep(_SOON_S)
         self._asking = None
+
+    def _visible(self, ids: Sequence[str]) -> list[str]:
+        """Those of the containers whose row, or the row of whose stack, somebody looks at."""
+        stacks = {one.project: one.ref for one in self._stacks()}
+        whose: dict[Ref, list[str]] = {}
+        for one in ids:
+            known = self._known[one]
+            whose.setdefault(Ref("container", f"{self.node}/{known.name}"), []).append(one)
+            if known.project is not None:
+                stack = stacks.get(known.project) or Ref("stack", f"{self.node}/{known.project}")
+                whose.setdefault(stack, []).append(one)
+        return list(dict.fromkeys(one for ref in self._context.visible(whose.keys()) for one in whose[ref]))
+
+    def _due(self, container_id: str, now: float) -> bool:
+        known = self._known[container_id]
+        since = now - known.asked_at
+        if since > _stats_old_s():
+            known.asks = 0
+        return since >= (_SOON_S if known.asks < 2 else STATS_EVERY_S)
 
     async def _ask_about(self, container_id: str, gate: asyncio.Semaphore) -> None:
         async with gate:
@@ -209,6 +257,7 @@ class NodeUsage:
             if known is None:
                 return
             known.asked_at = self._context.clock()
+            known.asks += 1
             try:
                 if self._memory is None:
                     self._memory = await self._engine().call(machine_memory, timeout=_STATS_TIMEOUT_S)
@@ -221,8 +270,15 @@ class NodeUsage:
             if self._memory and found.mem_limit_bytes and found.mem_limit_bytes >= self._memory:
                 found = replace(found, mem_limit_bytes=None)
             now = self._context.clock()
-            known.usage = _told(usage(known.before if known.asked else None, found, now - known.before_at), known)
+            seconds = now - known.before_at
+            before = known.before if known.asked and seconds <= _stats_old_s() else None
+            known.usage = _told(usage(before, found, seconds), known)
             known.before, known.before_at, known.at, known.asked = found, now, now, True
+
+
+def _stats_old_s() -> float:
+    """Figures from an engine that are older are no longer told: nobody has looked at them for so long."""
+    return OLD_AFTER * STATS_EVERY_S
 
 
 def _told(found: Usage, known: _Known) -> Usage:
