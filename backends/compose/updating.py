@@ -147,15 +147,18 @@ class Updating(Stopping):
     def _entry(self, row: Stack, to: int | None) -> Entry | QuarterdeckError:
         """The entry to go back to; blocks for a small file."""
         try:
-            entries = [one for one in self.history_of(row).entries() if one.good]
+            every = self.history_of(row).entries()
         except QuarterdeckError as error:
             return error
+        entries = [one for one in every if one.good]
         if to is not None:
             found = next((one for one in entries if one.number == to), None)
             there = ", ".join(str(one.number) for one in entries) or "none"
             return found or Missing(
                 f"its history has no entry {to} to go back to", where=row.id, todo=f"there are: {there}"
             )
+        if entries and every[-1].verb == "update" and every[-1].result in ("begun", "failed"):
+            return entries[-1]  # it was cut off, or could not go back: what ran before it
         newest = entries[-1].after if entries else dict[str, Ran]()
         older = [one for one in entries[:-1] if changed(newest, one.after)]
         if not older:

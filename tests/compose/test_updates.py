@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import signal
 import stat
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +22,8 @@ from tests.servers.registry import Registry
 from tests.waiting import eventually
 
 pytestmark = [pytest.mark.real("dockerd"), pytest.mark.real("compose"), pytest.mark.real("docker-registry")]
+
+ROOT = Path(__file__).parents[2]
 
 APP = """\
 version: "3.7"
@@ -76,6 +83,7 @@ async def test_an_update_is_recorded_and_can_be_rolled_back(
     done = await it.one("up")
     assert done.outcome == "done", done.message
     assert any("pulling" in line for line in it.jobs[-1].log), list(it.jobs[-1].log)
+    assert all(step.measured for step in it.jobs[-1].running)
     assert runs(it) == {"api": "1", "web": "1"}
 
     same = await it.one("update")
@@ -218,6 +226,39 @@ async def test_an_update_that_is_cancelled_while_it_waits_says_so(berth: OpenBer
     last = history(it)[-1]
     assert (last.result, last.why) == ("failed", "cancelled")
     assert (await it.one("stop")).outcome == "done", "the lock is free"
+    it.write("shop/docker-compose.yml", APP.format(api=registry.name("api:1"), web=registry.name("web:1")))
+    done = await it.one("rollback")
+    assert done.outcome == "done", done.message
+    assert runs(it) == {"api": "1", "web": "1"}, "what it was to replace"
+
+
+async def test_a_console_killed_in_an_update_leaves_a_way_forth_and_back(berth: OpenBerth, registry: Registry) -> None:
+    it = await app(berth, registry)
+    assert (await it.one("up")).outcome == "done"
+    old = images(it)
+    text = APP.replace("retries: 2", "retries: 1000")  # the new one is never done with becoming healthy
+    it.write("shop/docker-compose.yml", text.format(api=registry.name("api:1"), web=registry.name("web:1")))
+    push(it, registry, "api:1", "2", BREAKS)
+    hosts = it.home / "hosts.yaml"
+    node = {"local": True, "docker": it.engine.url, "stacks": {"shop": {"dir": "~/shop"}}}
+    hosts.write_text(json.dumps({"nodes": {"pi": node}}))
+    argv = [sys.executable, str(ROOT / "quarterdeck.py"), "--hosts", str(hosts), "--yes", "stack", "update", "pi/shop"]
+    console = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        await eventually(lambda: runs(it).get("api") == "2" or console.poll() is not None, 60, "the new image runs")
+        await it.shown(state="starting", within=30)
+    finally:
+        console.kill()
+        said, _ = await asyncio.to_thread(console.communicate)
+    assert console.returncode == -signal.SIGKILL, said
+
+    last = history(it)[-1]
+    assert (last.verb, last.result) == ("update", "begun")
+    assert {name: one.id for name, one in last.before.items()} == old
+    done = await it.one("rollback")
+    assert done.outcome == "done", done.message
+    assert images(it) == old
+    await it.shown(state="up")
 
 
 async def test_up_fetches_only_what_is_missing(berth: OpenBerth, registry: Registry) -> None:

@@ -169,5 +169,12 @@ def test_a_whole_life_by_the_command_line(
     assert code == 0
     code, said = run("stack", "down", "pi/shop", "--volumes")
     assert (code, said["items"][0]["outcome"]) == (0, "done")
+    with hosts.open("a") as file:  # a node where nobody answers, whose stack is to start first
+        file.write("  hp: {ssh: {host: 127.0.0.1, port: 9}, stacks: {shop: {dir: ~/shop, order: 0}}}\n")
+    code, said = run("stack", "up", "*/shop")
+    assert (code, {item["id"]: item["outcome"] for item in said["items"]}) == (
+        3,
+        {"hp/shop": "failed", "pi/shop": "done"},
+    )
     assert call(["--hosts", str(hosts), "--yes", "stack", "up", "pi/nosuch"]) == 2
     assert "there is no stack 'pi/nosuch'" in capfd.readouterr().err
