@@ -48,6 +48,7 @@ class Board(TerminalApp):
             clock=lambda: time.strftime(clock),
             label=demo_label,
         )
+        self.wallboard.ask_unread(lambda noun: [(one.source.name, one.fault or "") for one in deck.feed.unread(noun)])
         deck.context.visible = lambda refs: self.wallboard.refs_shown().intersection(refs)
 
     def compose(self) -> ComposeResult:

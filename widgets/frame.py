@@ -132,6 +132,7 @@ class Frame(TerminalApp):
         family = next(one for one in self.families if deck.kinds[noun] in one)
         pane = KindPane(deck.kinds[noun], deck.history, verbs=(), clock=deck.context.clock, family=family)
         pane.unread = lambda: [(one.source.name, one.fault or "") for one in deck.feed.unread(noun)]
+        pane.when_mounted = lambda: self._freshen(pane)
         return pane
 
     def get_default_screen(self) -> Screen[None]:

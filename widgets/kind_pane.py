@@ -29,6 +29,8 @@ class KindPane(Pane):
         super().__init__(kind, history, verbs=verbs, clock=clock, family=family, id=f"pane-{kind.noun}")
         self.noun: str | None = kind.noun
         self.name_of = kind.plural
+        self.when_mounted: Callable[[], None] = lambda: None
+        """Called once it can show something."""
         table = self.table
         self._answers: dict[str, Callable[[], object]] = {
             "console.down": lambda: table.action_move(1),
@@ -52,6 +54,10 @@ class KindPane(Pane):
             "console.wide": table.action_wide,
             "console.filter": self.action_filter,
         }
+
+    def on_mount(self) -> None:
+        """Have something to show from the first frame on."""
+        self.call_later(self.when_mounted)
 
     def action_filter(self) -> None:
         """Type a filter, from the very next key on."""

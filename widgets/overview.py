@@ -13,11 +13,12 @@ from textual.strip import Strip
 from app.column import MOOD_TOKENS, UNKNOWN_TEXT, Cell, Token, bar_text, clean, duration_text
 from app.fleet import Fleet, Mood
 from app.kind import Kind, full_name
+from widgets.empty import unread_words
 from widgets.fit import fit_text
 from widgets.lines import Lines
 from widgets.palette import PLAIN, Palette
 from widgets.pieces import Piece, padded, pieces_width, strip_of, styled
-from widgets.summary import Busiest, Summary, Summing, Worst, name_room
+from widgets.summary import Busiest, Summary, Summing, Unread, Worst, name_room
 
 TILE = 38
 """The least width of a tile; as many columns as fit, at most three."""
@@ -64,6 +65,11 @@ class Overview(Lines):
         self._jobs: tuple[JobLine, ...] = ()
         self._last = ""
         self._regions: list[tuple[range, range, str]] = []
+
+    def ask_unread(self, unread: Unread) -> None:
+        """Whom to ask for what cannot be read."""
+        for summing in self._summings:
+            summing.unread = unread
 
     def show(self, fleet: Fleet, now: float, *, jobs: Sequence[JobLine] = (), last: str = "") -> None:
         """Take a newer fleet, what is running, and one line about what ended last."""
@@ -188,12 +194,15 @@ def tile_lines(summary: Summary, number: int, width: int, height: int, palette: 
     """One tile: a head and the worst rows, or what would fill it."""
     lines = [_head(summary, number, width, palette)]
     if not summary.count:
-        muted = palette[Token.MUTED]
-        return [*lines, *([("  ", PLAIN), (fit_text(words, width - 2), muted)] for words in summary.kind.empty)][
-            :height
-        ]
+        said, style = nothing_words(summary), palette[Token.WARN if summary.unread else Token.MUTED]
+        return [*lines, *([("  ", PLAIN), (fit_text(words, width - 2), style)] for words in said)][:height]
     worst = _worst_lines(summary.worst, width - 2, height - 1, palette)
     return [*lines, *([("  ", PLAIN), *line] for line in worst)]
+
+
+def nothing_words(summary: Summary) -> Sequence[str]:
+    """What stands where a kind has no rows: why that may be, or what would fill it."""
+    return unread_words(summary.unread) or summary.kind.empty
 
 
 def count_pieces(summary: Summary, palette: Palette) -> list[Piece]:
@@ -201,6 +210,8 @@ def count_pieces(summary: Summary, palette: Palette) -> list[Piece]:
     pieces: list[Piece] = []
     for mood in sorted(summary.moods, key=lambda one: (one is not Mood.UP, one.rank)):
         pieces += [(f"{mood.glyph} {summary.moods[mood]}", palette[MOOD_TOKENS[mood]]), ("  ", PLAIN)]
+    if summary.unread:
+        pieces += [(f"{len(summary.unread)} not read", palette[Token.WARN]), ("  ", PLAIN)]
     return pieces
 
 
@@ -229,9 +240,7 @@ def _worst_lines(worst: Sequence[Worst], width: int, height: int, palette: Palet
         lines.append(
             [
                 (f"{one.mood.glyph} ", palette[MOOD_TOKENS[one.mood]]),
-                *padded(
-                    fit_text(one.called(name), name), palette[Token.STALE] if stale else palette.part("name")
-                ),
+                *padded(fit_text(one.called(name), name), palette[Token.STALE] if stale else palette.part("name")),
                 ("  ", PLAIN),
                 *styled(words, Cell("", Token.STALE if stale else one.worry.token), palette),
                 (aside, palette[Token.STALE]),

@@ -57,7 +57,9 @@ class OverviewPlace(Place):
 
     def ready(self) -> None:
         """Show the fleet there is."""
-        self.take(self.bridge.deck.feed.fleet)
+        feed = self.bridge.deck.feed
+        self.overview.ask_unread(lambda noun: [(one.source.name, one.fault or "") for one in feed.unread(noun)])
+        self.take(feed.fleet)
 
     def take(self, fleet: Fleet) -> None:
         """A newer fleet is there."""

@@ -61,9 +61,7 @@ MORE = KeyHint("question_mark", "all keys")
 """What stands at the end where not all of them fit."""
 
 
-def hints_in_order(
-    verbs: Sequence[KeyHint], frame: Sequence[KeyHint], foremost: Sequence[str]
-) -> tuple[KeyHint, ...]:
+def hints_in_order(verbs: Sequence[KeyHint], frame: Sequence[KeyHint], foremost: Sequence[str]) -> tuple[KeyHint, ...]:
     """Verbs and then the frame's; where a kind says what comes first, that, the frame's and the other verbs."""
     if not foremost:
         return (*verbs, *frame)
@@ -86,8 +84,6 @@ class ContextLine(Lines):
         self._family = family
         self.clock = ""
         self.complaint = ""
-        self.unread = 0
-        """Sources without a row that cannot be read."""
 
     def draw(self, width: int, height: int) -> list[Strip]:
         """One line; where there is no room, the sort goes first, then the other kinds of the family."""
@@ -101,8 +97,8 @@ class ContextLine(Lines):
         left: list[Piece] = [(f" {len(state.rows)}", text)]
         for mood in sorted(+state.counts, key=lambda one: (one is not Mood.UP, one.rank)):
             left += [("  ", muted), (f"{mood.glyph} {state.counts[mood]}", palette[MOOD_TOKENS[mood]])]
-        if self.unread:
-            left += [("  ", muted), (f"{self.unread} not read", palette[Token.WARN])]
+        if state.unread:
+            left += [("  ", muted), (f"{len(state.unread)} not read", palette[Token.WARN])]
         if self.complaint:
             left += [("   ", muted), (clean(self.complaint)[:width], palette[Token.WARN])]
         elif not state.filter.empty:
@@ -142,17 +138,15 @@ class NoteRule(Lines):
     def __init__(self, table: FleetTable) -> None:
         super().__init__()
         self._table = table
-        self.unread: Sequence[tuple[str, str]] = ()
-        """Names of sources without a row, and why they cannot be read."""
 
     def _words(self) -> tuple[str, str, Token]:
         """Whose trouble, which, and how bad; empty where all is well."""
         state = self._table.state
         row = state.cursor_row
         if row is None or state.moods(row) not in TROUBLE:
-            if not self.unread:
+            if not state.unread or not state.rows:  # an empty table tells of all of them
                 return "", "", Token.MUTED
-            return *self.unread[0], Token.WARN
+            return *state.unread[0], Token.WARN
         worry = state.kind.worry(row)
         words = row.fault or (worry.text if worry is not None and worry.score >= 100 else "")
         return full_name(row), words, worry.token if worry is not None else Token.WARN
@@ -305,19 +299,25 @@ class Pane(Vertical):
     def show(self, fleet: Fleet, now: float | None = None, *, clock: str = "") -> None:
         """Take a newer fleet; ``clock`` is the time as it stands in the corner."""
         self._context_line.clock = clock
+        self._ask_unread()
         self.table.show(fleet, now)
         self._redraw_around()
 
     def tick(self, now: float | None = None, *, clock: str = "") -> None:
         """Let time pass without news."""
         self._context_line.clock = clock
+        if self._ask_unread() and not self.table.state.rows:
+            self.table.redraw()
         self.table.tick(now)
         self._redraw_around()
 
+    def _ask_unread(self) -> bool:
+        """Learn what cannot be read and has no row; says whether that is something else than before."""
+        before, self.table.state.unread = self.table.state.unread, tuple(self.unread())
+        return before != self.table.state.unread
+
     def _redraw_around(self) -> None:
         """What is said above and below the table."""
-        self._note.unread = self.unread()
-        self._context_line.unread = len(self._note.unread)
         self._context_line.redraw()
         self._note.redraw()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,8 +80,8 @@ class Summary:
     """Seconds since the newest reading; ``None`` while there is none."""
     stale: bool
     """No source of this kind has told anything for three intervals."""
-    fault: str | None = None
-    """Why there is nothing, where a source of this kind says so."""
+    unread: tuple[tuple[str, str], ...] = ()
+    """Names of sources without a row, and why they cannot be read."""
 
     @property
     def worst_mood(self) -> Mood:
@@ -90,11 +90,16 @@ class Summary:
         return min(moods, key=lambda mood: mood.rank, default=Mood.UNKNOWN)
 
 
+Unread = Callable[[str], Sequence[tuple[str, str]]]
+"""Tells of the sources of a noun that cannot be read and have no row: their names, and why."""
+
+
 class Summing:
     """Sums up one kind again and again; only rows that changed are looked at anew."""
 
     def __init__(self, kind: Kind[Any]) -> None:
         self.kind = kind
+        self.unread: Unread = lambda noun: ()
         self._fleet: Fleet | None = None
         self._rows: list[Resource] = []
         self._worries: list[Worry | None] = []
@@ -120,7 +125,8 @@ class Summing:
                 named.append(Worst(row, self._moods[-place], worry, age, short))
         named.sort(key=lambda one: (-one.worry.score, natural(one.row.name)))
         age, stale = self._age(fleet, now)
-        return Summary(self.kind, len(self._rows), Counter(self._moods), tuple(named), age, stale)
+        unread = tuple(self.unread(self.kind.noun))
+        return Summary(self.kind, len(self._rows), Counter(self._moods), tuple(named), age, stale, unread)
 
     def _age(self, fleet: Fleet, now: float) -> tuple[float | None, bool]:
         newest: float | None = None

@@ -44,6 +44,8 @@ class ViewState:
         self.faults_only = False
         self.wide = False
         self.marks: set[str] = set()
+        self.unread: tuple[tuple[str, str], ...] = ()
+        """Names of sources without a row, and why they cannot be read."""
         self.cursor_id: str | None = None
         self.last_key = -HOLD
         self.moods: RowCache[Mood] = RowCache(kind.mood)

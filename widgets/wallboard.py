@@ -20,11 +20,11 @@ from app.kind import Kind, families, full_name
 from widgets.digits import large
 from widgets.fit import fit_text
 from widgets.lines import Lines
-from widgets.overview import WORRY, count_pieces
+from widgets.overview import WORRY, count_pieces, nothing_words
 from widgets.palette import PLAIN, Palette
 from widgets.pieces import Piece, padded, pieces_width, spread, strip_of, styled
 from widgets.row_lines import RowLines
-from widgets.summary import Busiest, Summary, Summing, Worst, name_room
+from widgets.summary import Busiest, Summary, Summing, Unread, Worst, name_room
 from widgets.view_state import ViewState
 
 OVERVIEW = "overview"
@@ -81,6 +81,11 @@ class Wallboard(Lines, can_focus=True):
         self._turned_at: float | None = None
         self._fleet = Fleet()
         self._now = 0.0
+
+    def ask_unread(self, unread: Unread) -> None:
+        """Whom to ask for what cannot be read."""
+        for summing in (*self._summings, *self._behind):
+            summing.unread = unread
 
     def show(self, fleet: Fleet, now: float) -> None:
         """Take a newer fleet; the latest one wins."""
@@ -193,7 +198,8 @@ class Wallboard(Lines, can_focus=True):
             lines.append(rows.line(row, state, self._now, width, palette))
             lines += [strip_of((), width)] * (apart - 1)
         if not state.order:
-            lines += [strip_of([("   ", PLAIN), (words, palette[Token.MUTED])], width) for words in state.kind.empty]
+            style = palette[Token.WARN if summary.unread else Token.MUTED]
+            lines += [strip_of([("   ", PLAIN), (words, style)], width) for words in nothing_words(summary)]
         if self._parts > 1:
             lines += [strip_of((), width)] * (height - 1 - len(lines))
             turn = f"{self._part + 1} / {self._parts} "
@@ -231,7 +237,8 @@ def _tile(summary: Summary, width: int, height: int, scale: int, palette: Palett
     name = _spaced(summary.kind.plural)
     head: list[Piece] = [(name, title), ("   ", PLAIN), *age]
     if not summary.count:
-        words = [[(fit_text(said, width), palette[Token.MUTED])] for said in summary.kind.empty]
+        style = palette[Token.WARN if summary.unread else Token.MUTED]
+        words = [[(fit_text(said, width), style)] for said in nothing_words(summary)]
         return [head, [], *words][:height]
     well = summary.moods[Mood.UP] + summary.moods[Mood.BUSY]
     worst = summary.worst_mood

@@ -135,7 +135,7 @@ def worry(container: Container) -> Worry | None:
         return Worry(105, f"exit {container.exit_code}", Token.WARN)
     if container.fault:
         return Worry(102, container.fault)
-    if container.cpu_percent:
+    if container.cpu_percent and container.cpu_percent >= 0.5:
         busy = f"cpu {column.bar_text(container.cpu_percent / 100, 8)} {container.cpu_percent:3.0f} %"
         return Worry(min(99.0, container.cpu_percent / 4), busy, Token.TEXT)
     return None

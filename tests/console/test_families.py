@@ -151,3 +151,12 @@ def test_the_wallboard_shows_the_others_only_when_asked() -> None:
 
     assert pages() == ["overview", "lamp", "kettle"]
     assert pages("bulbs", "overview") == ["bulb", "overview"]
+
+
+async def test_a_pane_that_is_new_shows_what_is_known_without_waiting_for_news(world: World, shelves: Shelves) -> None:
+    async with driven(deck=family_deck()) as it:
+        await it.until(lambda: len(list(it.deck.feed.fleet.noun("bulb"))) == 3)
+        await it.deck.feed.close()
+        await it.press("1", "1")
+        await it.until(lambda: len(pane(it).table.state.order) == 3, it.screen())
+        assert "d describe" in it.screen().splitlines()[-1]
