@@ -162,7 +162,7 @@ class ProjectVerbs:
         *,
         to: Annotated[str | None, Help("which node's engine; this machine where it is left out")] = None,
         definition: Annotated[
-            Path | None, Help("a YAML file that says which services; the default is built in")
+            Path | None, Help("a YAML or Python file that says which services; built in where it is left out")
         ] = None,
     ) -> Plan:
         """Register a project and reserve its block of ports; nothing is started."""

@@ -12,7 +12,7 @@ import shlex
 import socket
 
 from app.column import clean
-from app.errors import BadAnswer, ConfigurationError, Missing, Refused, Unreachable
+from app.errors import BadAnswer, Busy, ConfigurationError, Missing, Unreachable
 from app.link import Channel, Link
 
 _HOLD_S = 15.0
@@ -128,7 +128,7 @@ class Hold:
         return self._channel is not None
 
     async def take(self) -> bool:
-        """Take it, or raise Refused with who has it; false where the node has no ``flock`` and nobody can hold it."""
+        """Take it, or raise Busy with who has it; false where the node has no ``flock`` and nobody can hold it."""
         who = f"{getpass.getuser()}@{socket.gethostname()} (pid {os.getpid()})"
         line = _LOCK.replace("@", shlex.quote(self._project)).replace("#", shlex.quote(who))
         channel = await self._link.channel(line)
@@ -144,7 +144,7 @@ class Hold:
         await channel.close()
         if word.startswith("busy"):
             other = clean(word.removeprefix("busy").strip()) or "somebody else"
-            raise Refused(
+            raise Busy(
                 f"'{self._project}' is being started or stopped by {other}",
                 where=self._link.node,
                 todo="wait until that is over",

@@ -179,6 +179,7 @@ class Launch:
         return Result(1, f"{why}; what this start began is stopped again")
 
     async def _finish(self, report: Report) -> Result:
+        self._work.tried()
         required = [one for one in self._failed if self._place.definition.services[one].required]
         skipped = [one for one in self._services if one not in self._well and one not in self._failed]
         if required or skipped:

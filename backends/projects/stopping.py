@@ -87,6 +87,7 @@ class Stopping:
             done = (*done, "clear")
 
         async def end(report: Report) -> Result:
+            self._work.tried()
             await self._work.end()
             gone = f"{self._name} is removed" if forget else f"stopped: {', '.join(self._stopped) or 'nothing ran'}"
             return Result(0, gone)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 
-from app.errors import QuarterdeckError
+from app.errors import Busy, QuarterdeckError
 from app.plan import Report, Result, Run
 from backends.projects.folder import Hold
 from backends.projects.ground import Ground
@@ -25,6 +25,7 @@ class Work:
         self.name = name
         self._launches = launches
         self._noted = False
+        self._refused = False
         self._hold = Hold(ground.link, name)
 
     def step(self, run: Run) -> Run:
@@ -40,10 +41,15 @@ class Work:
         return guarded
 
     async def begin(self, report: Report) -> None:
-        """Take hold of the project; raises Refused with who has it."""
+        """Take hold of the project; raises Busy with who has it."""
         if self._hold.held:
             return
-        if not await self._hold.take():
+        try:
+            guarded = await self._hold.take()
+        except Busy:
+            self._refused = True
+            raise
+        if not guarded:
             report.log("the node has no 'flock': nobody else is kept from starting or stopping it meanwhile")
         if self._launches is not None:
             self._noted = True
@@ -53,6 +59,11 @@ class Work:
     def begun(self) -> bool:
         """Whether it got hold of the project."""
         return self._hold.held
+
+    def tried(self) -> None:
+        """Raise a wordless Busy where somebody else had hold of the project: for last steps, which then did nothing."""
+        if self._refused:
+            raise Busy("")
 
     async def end(self, *, cut: bool = False) -> None:
         """Let go; ``cut``: a launch was not brought to its end. Never raises; again changes nothing."""
