@@ -111,7 +111,7 @@ class Frame(TerminalApp):
         self.families = families(deck.kinds.values())
         """The kinds of each number, in the order of the numbers."""
         numbered = [family[0] for family in self.families]
-        panes: dict[str, Callable[[], Anywhere]] = {OVERVIEW: lambda: OverviewPlace(numbered)}
+        panes: dict[str, Callable[[], Anywhere]] = {OVERVIEW: lambda: OverviewPlace(numbered, clock=deck.context.clock)}
         for noun in deck.kinds:
             panes[noun] = lambda noun=noun: self._make_pane(noun)
         self.stage = Stage(panes, numbered[0].noun if len(numbered) == 1 else OVERVIEW)

@@ -48,10 +48,11 @@ class Worst:
 
 
 def name_room(shown: Sequence[Worst], room: int, least: int) -> int:
-    """Cells for the names of lines of ``room`` cells: what the longest wants, as far as the words leave it.
+    """Cells for the names of lines of ``room`` cells: what the longest wants, as far as words and ages leave it.
 
     Words give way to names of up to ``NAME`` cells, but never more than down to ``least``.
     """
+    room -= max((len(one.age) + 2 for one in shown if one.age), default=0)
     longest = max((text_width(one.called()) for one in shown), default=0)
     words = max((text_width(clean(one.worry.text[:LONGEST_NAME])) for one in shown), default=0)
     return max(8, min(longest, max(room - words, min(NAME, room - least))))

@@ -45,10 +45,10 @@ COLUMNS: tuple[Column[Network], ...] = (
     Column("NAME", lambda n: column.text(n.name), 24, priority=0, help="as the engine calls it"),
     Column("NODE", lambda n: column.text(n.source), 8, priority=1, help="whose engine holds it"),
     Column("STATE", lambda n: column.state(n.state, mood(n)), 10, priority=0, help="used, unused, or the engine's own"),
-    Column("STACK", lambda n: column.text(n.stack), 14, priority=2, help="what made it"),
-    Column("DRIVER", lambda n: column.text(n.driver), 8, priority=3, help="what carries it"),
-    Column("SUBNETS", lambda n: column.text(" ".join(n.subnets)), 16, priority=2, help="its addresses"),
-    Column("USED BY", lambda n: column.text(", ".join(n.used_by)), 24, priority=2, flex=True, help="containers"),
+    Column("STACK", lambda n: column.text(n.stack), 14, priority=4, help="what made it"),
+    Column("DRIVER", lambda n: column.text(n.driver), 8, priority=5, help="what carries it"),
+    Column("SUBNETS", lambda n: column.text(" ".join(n.subnets)), 16, priority=3, help="its addresses"),
+    Column("USED BY", lambda n: column.text(", ".join(n.used_by)), 18, priority=2, flex=True, help="containers"),
 )
 
 

@@ -105,13 +105,13 @@ def _note(project: Project) -> Cell:
 
 
 COLUMNS: tuple[Column[Project], ...] = (
-    Column("NAME", lambda p: column.text(p.name), 16, priority=0, help="as it was added"),
+    Column("NAME", lambda p: column.text(p.name), 14, priority=0, help="as it was added"),
     Column("NODE", lambda p: column.text(p.source), 8, priority=1, help="whose engine runs it"),
     Column(
         "STATE", lambda p: column.state(p.state, mood(p)), 12, priority=0, help="running once all required are well"
     ),
     Column("SERVICES", _services, 8, "right", priority=1, help="running, of all"),
-    Column("PORTS", _ports, 34, priority=3, flex=True, help="on the host, what people open first"),
+    Column("PORTS", _ports, 19, priority=3, flex=True, help="on the host, what people open first"),
     Column("PATH", lambda p: column.text(p.path), 20, priority=4, help="the project's folder"),
     Column("DEFINITION", lambda p: column.text(p.definition), 10, priority=7, wide=True, help="what defines it"),
     Column("NOTE", _note, 20, priority=5, help="what is wrong with it, in words"),

@@ -44,13 +44,13 @@ def _name(volume: Volume) -> Cell:
 
 
 COLUMNS: tuple[Column[Volume], ...] = (
-    Column("NAME", _name, 30, priority=0, help="as the engine calls it"),
+    Column("NAME", _name, 26, priority=0, help="as the engine calls it"),
     Column("NODE", lambda v: column.text(v.source), 8, priority=1, help="whose engine holds it"),
     Column("STATE", lambda v: column.state(v.state, mood(v)), 10, priority=0, help="used or unused"),
-    Column("STACK", lambda v: column.text(v.stack), 14, priority=2, help="what made it"),
-    Column("DRIVER", lambda v: column.text(v.driver), 8, priority=4, help="what keeps it"),
+    Column("STACK", lambda v: column.text(v.stack), 14, priority=4, help="what made it"),
+    Column("DRIVER", lambda v: column.text(v.driver), 8, priority=5, help="what keeps it"),
     Column("AGE", lambda v: column.duration(v.created_s), 5, "right", priority=3, help="since it was made"),
-    Column("USED BY", lambda v: column.text(", ".join(v.used_by)), 24, priority=2, flex=True, help="containers"),
+    Column("USED BY", lambda v: column.text(", ".join(v.used_by)), 18, priority=2, flex=True, help="containers"),
     Column("MOUNTPOINT", lambda v: column.text(v.mountpoint), 40, priority=8, wide=True, help="on the node"),
 )
 
