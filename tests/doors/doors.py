@@ -254,9 +254,8 @@ def by_palette(action: Action, start: Start_) -> Left:
 
     async def press(it: Driven) -> None:
         await mark(it, action)
-        named = [target.partition("/")[2] or target for target in action.targets]
-        name = named[0] if len(named) == 1 else f"{len(named)} marked"
-        wanted = f"{action.verb.title} {name}" if action.verb.takes_target else action.verb.title
+        named = action.targets[0] if len(action.targets) == 1 else f"{len(action.targets)} marked"
+        wanted = f"{action.verb.title} {named}" if action.verb.takes_target else action.verb.title
         wanted += " …" if action.optional and not any(param.required for param in action.verb.params) else ""
         await it.press("ctrl+p")
         await it.until(lambda: isinstance(it.console.screen, Palette), "the palette")

@@ -44,9 +44,10 @@ BUSYBOX = "bb:1"
 
 
 def _number() -> int:
-    """The first of the sixteen numbers that are this test process's own."""
-    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
-    return 16 * (int(worker.removeprefix("gw")) if worker else 20 + os.getpid() % 180)
+    """The first of the sixteen numbers that are this process's own, beside other workers and other runs."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    run = int(os.environ.get("PYTEST_XDIST_TESTRUNUID", f"{os.getpid():x}")[-6:], 16)
+    return 16 * (run % 50 * 4 + worker % 4)
 
 
 def _die_with_us() -> None:
