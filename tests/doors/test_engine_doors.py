@@ -52,6 +52,8 @@ def hosts(engine: Dockerd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         "com.docker.compose.project": "shop",
         "com.docker.compose.service": "api",
         "com.docker.compose.project.working_dir": str(tmp_path),
+        "com.docker.compose.oneoff": "False",
+        "com.docker.compose.container-number": "1",
     }
     engine.run("shop-api-1", labels=labels)
     file = tmp_path / "hosts.yaml"
@@ -60,9 +62,9 @@ def hosts(engine: Dockerd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def measured(left: Left) -> Left:
-    """Without the ids that the engine gives to each command anew."""
+    """Without the ids that each command is given anew."""
     for entry in left:
-        entry["handle"] = re.sub(r"[0-9a-f]{64}", "ID", entry["handle"] or "")
+        entry["handle"] = re.sub(r"[0-9a-f]{64}|^[0-9]+$", "ID", entry["handle"] or "")
     return left
 
 
