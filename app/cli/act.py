@@ -14,7 +14,7 @@ from app.cli.live import Live, tell
 from app.cli.options import Options
 from app.cli.output import complain, hush, painted, print_json, print_lines, remark, terminal_width
 from app.cli.running import interrupts, run
-from app.cli.targets import choose, wanted
+from app.cli.targets import choose, unasked, wanted
 from app.column import MOOD_TOKENS, Token, clean
 from app.deck import Deck, Order
 from app.errors import Denied
@@ -95,6 +95,8 @@ async def _perform(
     deck.feed.configure(deck.inventory, wanted(kind, deck.inventory, words, options.on, verb), stagger=0)
     await deck.feed.first(patience(deck), rows_only=True)
     targets = choose(deck, kind, words, options.on, acting=True) if verb.takes_target else []
+    for entry in unasked(deck, kind, words, options.on) if verb.takes_target else ():
+        complain(f"{entry.name}: {entry.fault}")  # what a pattern means there, nobody knows
     for param in verb.params:
         if param.secret and param.required and param.name not in arguments:
             said = await front.secret("", param.help or param.name)

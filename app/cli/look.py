@@ -14,7 +14,7 @@ from app.cli.options import Options
 from app.cli.output import complain, painted, print_json, print_lines, table_lines, terminal_width
 from app.cli.running import run
 from app.cli.section_text import section_json, section_lines
-from app.cli.targets import asked_for, choose, wanted
+from app.cli.targets import asked_for, choose, unasked, wanted
 from app.column import Cell, Column, Section, Token, clean, duration
 from app.deck import Deck
 from app.errors import ConfigurationError, HostKeyError, QuarterdeckError
@@ -115,6 +115,10 @@ async def _first(
         complain(f"{one.source.name}: {one.fault}")
     errors: list[dict[str, Any]] = [
         {"source": one.source.name, "backend": one.source.backend, "fault": one.fault} for one in deck.feed.faults()
+    ]
+    errors += [
+        {"source": entry.name, "backend": "hosts.yaml", "fault": entry.fault}
+        for entry in unasked(deck, kind, words, options.on)
     ]
     try:
         return choose(deck, kind, words, options.on, acting=False), errors

@@ -80,6 +80,10 @@ def _check(
             if on is not None and not term.sign:
                 raise ConfigurationError(f"'{_written(term)}' is outside of --on {clean(on)}")
             return
+        entry = deck.inventory.nodes.get(term.text.partition("/")[0])
+        if entry is not None and entry.fault:
+            where = clean(f"{entry.name}: {entry.fault}")
+            raise ConfigurationError(f"no {kind.noun} '{clean(term.text)}' is known of", where=where)
         silent = _silent(deck, term)
         if silent:
             raise Missing(f"no {kind.noun} '{clean(term.text)}' is known of", where=silent)
@@ -188,6 +192,14 @@ def asked_for(deck: Deck, kind: AnyKind, words: Sequence[str]) -> Visible:
         return ref.kind == kind.noun and chosen(parts, lambda term: _means(deck, term, one))
 
     return lambda refs: frozenset(ref for ref in refs if meant(ref))
+
+
+def unasked(deck: Deck, kind: AnyKind, words: Sequence[str], on: str | None) -> list[NodeEntry]:
+    """The meant nodes that nobody asks about a kind, because their entries in hosts.yaml have mistakes."""
+    asked = {one.name for one in deck.feed.sources()}
+    meant = wanted(kind, deck.inventory, words, on)
+    faulty = (one for one in deck.inventory if one.fault and one.name not in asked)
+    return [one for one in faulty if meant(Source("", one.name, nouns=(kind.noun,)))]
 
 
 def wanted(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.cli.root import call
 from app.inventory.model import NodeEntry
 from backends.compose.declared import declared
 from tests.compose.berth import OpenBerth
@@ -146,6 +149,33 @@ def test_a_declaration_with_a_mistake_is_a_stack_with_a_fault(said: Any, complai
 def test_a_name_that_could_be_no_target_is_a_fault(name: str) -> None:
     (one,) = declared(NodeEntry(name="pi", extra={"stacks": {name: {"dir": "~/x"}}}))
     assert one.fault is not None
+
+
+def test_a_mistake_in_hosts_yaml_is_told_by_who_lists_and_who_acts(
+    home: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    hosts = home / "hosts.yaml"
+    hosts.write_text(
+        "nodes:\n  pi:\n    local: true\n    docker: unix:///none\n    stacks: {shop: {dir: ~/shop, order: first}}\n"
+    )
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = call(["--hosts", str(hosts), "--output", "json", "--yes", "stack", *words])
+        said = capfd.readouterr()
+        return code, said.out, said.err
+
+    mistake = "'order' must be a whole number, not 'first'"
+    for words in (["list"], ["list", "pi/shop"], ["list", "*/shop"]):
+        code, out, _ = run(*words)
+        assert code == 3, "partly read"
+        assert [one["source"] for one in json.loads(out)["errors"]] == ["pi"]
+        assert mistake in out
+    for words in (["up", "pi/shop"], ["up", "pi/*"], ["status", "pi/shop"]):
+        code, _, said = run(*words)
+        assert code == 2
+        assert mistake in said
+    code, out, _ = run("list", "hp/*")
+    assert code == 2, "nobody meant it"
 
 
 def test_a_whole_declaration() -> None:
