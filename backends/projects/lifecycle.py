@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from app.errors import ConfigurationError, Missing, Refused
@@ -16,6 +17,8 @@ from backends.projects.stopping import Stopping, backwards
 from backends.projects.work import Work
 
 _LONGEST_S = 24 * 3600
+_AGAIN_S = 1.0
+"""Before a port that is in use is looked at once more."""
 
 
 class LifeVerbs(OnProjects):
@@ -101,15 +104,24 @@ class LifeVerbs(OnProjects):
         )
 
     async def _refuse_busy(self, known: Known, services: Sequence[str]) -> None:
-        """Raises Refused where somebody else listens on a port that is about to be published."""
-        runs = {one.service for one in known.left.containers if one.runs}  # these ports are its own
-        busy = await busy_ports(known.ground, _place(known), [one for one in services if one not in runs])
-        if busy:
-            raise Refused(
-                "; ".join(busy),
-                where=f"{known.ground.node}/{known.name}",
-                todo="end that, or remove the project and add it again for other ports",
-            )
+        """Raises Refused where somebody else listens on a port that is about to be published.
+
+        Looks twice: a container of its own that another console starts just now listens before it is seen to run.
+        """
+        left, busy = known.left, list[str]()
+        for pause in (0.0, _AGAIN_S):
+            if pause:
+                await asyncio.sleep(pause)
+                left = await known.ground.left(known.name)
+            runs = {one.service for one in left.containers if one.runs}  # these ports are its own
+            busy = await busy_ports(known.ground, _place(known), [one for one in services if one not in runs])
+            if not busy:
+                return
+        raise Refused(
+            "; ".join(busy),
+            where=f"{known.ground.node}/{known.name}",
+            todo="end that, or remove the project and add it again for other ports",
+        )
 
 
 def _place(known: Known) -> Place:

@@ -18,7 +18,7 @@ import pytest
 
 from app.paths import Paths
 from backends.kinds.project import Project
-from tests.projects.yard import TWO, folder_of, nodes, write, yard
+from tests.projects.yard import CONSOLE, TWO, folder_of, nodes, write, yard
 from tests.servers.dockerd import Dockerd, StartDockerd
 from tests.waiting import eventually
 
@@ -36,12 +36,11 @@ def commands() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(hosts: Path, *words: str, home: Path | None = None) -> subprocess.Popen[str]:
-        env = dict(os.environ)
+        env = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
         if home is not None:
             home.mkdir(exist_ok=True)
             env |= {"HOME": str(home), "QUARTERDECK_HOME": str(home / "quarterdeck")}
-        shim = Path(__file__).parents[2] / "quarterdeck.py"
-        argv = [sys.executable, str(shim), "--hosts", str(hosts), "--yes", "--why", "test", *words]
+        argv = [sys.executable, *CONSOLE, "--hosts", str(hosts), "--yes", "--why", "test", *words]
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
         started.append(process)
         return process

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from app.deck import Deck, Order
 from app.fleet import Ref
@@ -16,6 +19,7 @@ from app.registry import Part
 from app.start import Start, open_deck
 from app.verb import Rows
 from backends.kinds.project import Project
+from backends.projects import registry
 from tests.frame.decks import Asked
 from tests.servers.dockerd import Dockerd
 from tests.servers.sshd import Sshd
@@ -52,6 +56,15 @@ services:
     stop_timeout: 0
 """
 """Two services that are healthy after about a second."""
+
+
+LOWEST = 20000 + 60 * (os.getpid() % 200)
+"""Where blocks of ports begin in this process: others test on the same machine at the same time."""
+CONSOLE = (
+    "-c",
+    f"from backends.projects import registry; registry.LOWEST = {LOWEST}; from app.cli import main; main()",
+)
+"""Arguments of Python that run a command line with these ports."""
 
 
 def nodes(engine: Dockerd, **more: NodeEntry) -> Inventory:
@@ -135,13 +148,15 @@ class Yard:
 @asynccontextmanager
 async def yard(inventory: Inventory) -> AsyncGenerator[Yard]:
     """A deck that watches nodes and projects, and answers every question with yes."""
-    deck = open_deck(Start(), parts=PARTS, inventory=inventory)
-    deck.front = Asked()
-    deck.feed.configure(replace(deck.inventory))
-    try:
-        yield Yard(deck)
-    finally:
-        await deck.close()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(registry, "LOWEST", LOWEST)
+        deck = open_deck(Start(), parts=PARTS, inventory=inventory)
+        deck.front = Asked()
+        deck.feed.configure(replace(deck.inventory))
+        try:
+            yield Yard(deck)
+        finally:
+            await deck.close()
 
 
 def folder_of(tmp_path: Path) -> Path:
