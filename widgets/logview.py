@@ -13,6 +13,7 @@ from app.errors import QuarterdeckError
 from app.fleet import Ref, Resource
 from app.verb import Line as SentLine
 from app.verb import Stream, Verb
+from widgets.fit import fit_text
 from widgets.log_buffer import KEEP, LogBuffer, tame
 from widgets.log_colour import Drawing, origin_width
 from widgets.log_file import save
@@ -31,6 +32,8 @@ _TURNS = 6
 """Turns that others get in a row: a key is handed on from one task to the next before it is answered."""
 _REST_S = 0.06
 """Seconds that lines wait after a key, so that what it does is not held up by them."""
+_SUBJECT = 40
+"""Cells of a title for whose lines they are: how many and which filter stands behind."""
 _TOO_SLOW_S = 0.4
 """A filter that takes longer for one line is taken away."""
 
@@ -69,7 +72,11 @@ class LogPlace(Searched):
     def title(self) -> tuple[Line, Line]:
         """Whose lines, how many, and whether the end is followed."""
         about = self._stream.title or (self.ref.id if self.ref is not None else "")
-        left = (*heading(self.verb.name, about), (f"   {self._count()}", Token.MUTED), *self.filter_words())
+        left = (
+            *heading(self.verb.name, fit_text(about, _SUBJECT).rstrip()),
+            (f"   {self._count()}", Token.MUTED),
+            *self.filter_words(),
+        )
         left = (*left, *self.search_words())
         state = self._state
         token = Token.MUTED

@@ -17,7 +17,7 @@ from app.plan import Plan, Report, Result, Step
 from app.verb import Rows, Sections, Stream, Text
 from backends.demo import pretending
 from backends.demo.container_rows import image_size
-from backends.demo.pretending import doing, spoken, step
+from backends.demo.pretending import doing, spoken, step, whose
 from backends.demo.world import UNUSED_NETWORK, UNUSED_VOLUME, PretendContainer, World
 from backends.kinds.container import Container, ContainerVerbs
 from backends.kinds.image import Image, ImageVerbs
@@ -176,7 +176,7 @@ class DemoContainerVerbs(ContainerVerbs, Pretending):
         """Read pretend logs."""
         origins = [target.id for target in targets]
         return Stream(
-            spoken(origins, count=lines, follow=follow, grep=grep, invert=invert), f"logs of {', '.join(origins)}"
+            spoken(origins, count=lines, follow=follow, grep=grep, invert=invert), whose(origins, "containers")
         )
 
     async def top(self, target: Container) -> Rows:

@@ -36,6 +36,11 @@ def step(world: World, target: Resource | Ref, text: str, change: Callable[[], N
     return Step(target, text, doing(world, change, said))
 
 
+def whose(origins: Sequence[str], many: str) -> str:
+    """What stands above the lines of some origins."""
+    return origins[0] if len(origins) == 1 else f"{len(origins)} {many}"
+
+
 async def spoken(
     origins: Sequence[str], *, count: int, follow: bool, grep: str | None = None, invert: bool = False
 ) -> AsyncIterator[Line]:

@@ -10,7 +10,7 @@ from app.column import Cell, Column, Section
 from app.plan import Plan, Risk, Step
 from app.verb import Rows, Sections, Stream, Text
 from backends.demo.container_verbs import Pretending
-from backends.demo.pretending import doing, spoken
+from backends.demo.pretending import doing, spoken, whose
 from backends.demo.world import PretendContainer, today
 from backends.kinds.stack import Service, Stack, StackVerbs
 
@@ -141,7 +141,7 @@ class DemoStackVerbs(StackVerbs, Pretending):
         """Read pretend logs."""
         origins = [f"{t.id}/{s.name}" for t in targets for s in t.services if not service or s.name in service]
         read = spoken(origins, count=tail or lines, follow=follow, grep=grep, invert=invert)
-        return Stream(read, f"logs of {', '.join(target.id for target in targets)}")
+        return Stream(read, whose([target.id for target in targets], "stacks"))
 
     async def config(self, target: Stack) -> Text:
         """Show a pretend configuration."""

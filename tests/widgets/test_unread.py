@@ -1,4 +1,4 @@
-"""What cannot be read and has no row is told where the rows would be: panes, overview and wallboard never look empty."""
+"""What cannot be read and has no row is told where rows would be: panes, overview and wallboard never look empty."""
 
 from __future__ import annotations
 
