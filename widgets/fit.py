@@ -16,6 +16,8 @@ GAP = 2
 ELLIPSIS = "…"
 LESS_THAN_A_NAME = 5
 """Columns of this priority number and above give way to a name that would be cut."""
+NAME_FIRST = 26
+"""So much of a name comes before them."""
 
 _SELECTORS = str.maketrans("", "", "\u200d\ufe0e\ufe0f")
 """Joiners and variation selectors change a width in some terminals and not in others, so none is drawn."""
@@ -106,7 +108,7 @@ def _needed(columns: Sequence[Column[Any]], chosen: Sequence[int]) -> int:
 
 def _drop(columns: Sequence[Column[Any]], chosen: list[int], room: int, name_width: int) -> list[int]:
     """Columns of the highest priority number go first, from the right; the first column and priority 0 stay."""
-    name = max(0, name_width - columns[chosen[0]].width) if chosen else 0
+    name = max(0, min(name_width, NAME_FIRST) - columns[chosen[0]].width) if chosen else 0
     while (over := _needed(columns, chosen) - room) + name > 0:
         least = 1 if over > 0 else LESS_THAN_A_NAME
         droppable = [number for number in chosen[1:] if columns[number].priority >= least]

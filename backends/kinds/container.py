@@ -202,7 +202,7 @@ COLUMNS: tuple[Column[Container], ...] = (
     Column("RESTARTS", restarts, 9, "right", priority=2, help="restarts nobody asked for, and how many an hour"),
     Column("PORTS", lambda c: column.text(ports_text(c.ports)), 11, priority=4, flex=True, help="host→container"),
     Column("UP", lambda c: column.duration(c.uptime_s), 5, "right", priority=2, help="since its last start"),
-    Column("IMAGE", lambda c: column.text(c.image), 25, priority=5, help="as it was asked for"),
+    Column("IMAGE", lambda c: column.text(c.image), 18, priority=5, help="as it was asked for"),
     Column("AGE", lambda c: column.duration(c.created_s), 5, "right", priority=6, help="since it was made"),
     Column("NET", _net, 11, priority=8, wide=True, help="bytes per second in and out"),
     Column("READ", lambda c: column.rate(c.block_read_bytes_per_s), 7, "right", priority=8, wide=True, help="blocks"),

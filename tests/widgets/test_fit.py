@@ -133,3 +133,21 @@ def test_the_containers_columns_fit_common_terminals(terminal: int, missing: set
     shown = {CONTAINER[one.number].title for one in fit_columns(CONTAINER, room)} - {""}
     wanted = {"NAME", "STACK", "IMAGE", "STATE", "CPU", "MEM", "PORTS", "RESTARTS", "UP", "NODE", "AGE"}
     assert wanted - shown == missing
+
+
+def test_a_name_comes_before_columns_that_matter_less_as_far_as_most_names_reach() -> None:
+    columns: tuple[Column[Resource], ...] = (
+        Column("NAME", lambda row: Cell(""), 20, priority=0),
+        Column("STATE", lambda row: Cell(""), 10, priority=1),
+        Column("AGE", lambda row: Cell(""), 5, priority=5),
+    )
+
+    def titles(room: int, name_width: int) -> list[str]:
+        return [columns[placed.number].title for placed in fit_columns(columns, room, name_width=name_width)]
+
+    assert titles(39, 20) == ["NAME", "STATE", "AGE"]
+    assert titles(38, 20) == ["NAME", "STATE"]
+    assert titles(41, 22) == ["NAME", "STATE", "AGE"]
+    assert titles(40, 22) == ["NAME", "STATE"], "the name is whole instead"
+    assert titles(45, 60) == ["NAME", "STATE", "AGE"], "a very long name takes nothing more"
+    assert titles(30, 60) == ["NAME"], "a column that matters goes only where it does not fit"
