@@ -8,6 +8,7 @@ import pytest
 
 from tests.compose.berth import OpenBerth
 from tests.servers.compose import Version
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.real("dockerd"), pytest.mark.real("sshd"), pytest.mark.real("compose")]
 
@@ -27,11 +28,14 @@ async def test_a_declared_stack_from_up_to_down(berth: OpenBerth, version: Versi
     assert (done.outcome, done.exit_code) == ("done", 0), done.message
     assert done.message == "2 services are well"
     assert it.containers() == {"api": "running", "redis": "running"}
-    row = await it.shown(state="up")
-    assert [(s.name, s.state, s.running, s.total) for s in row.services] == [
-        ("api", "healthy", 1, 1),
-        ("redis", "healthy", 1, 1),
-    ]
+    healthy = [("api", "healthy", 1, 1), ("redis", "healthy", 1, 1)]
+
+    def all_healthy() -> bool:
+        row = it.row()
+        return row is not None and [(s.name, s.state, s.running, s.total) for s in row.services] == healthy
+
+    await eventually(all_healthy, 20, "up may be seen before it is seen that there are health checks")
+    assert (await it.shown(state="up")).fault is None
     assert list(it.rows()) == ["pi/shop"]
 
     assert (await it.one("stop")).outcome == "done"
@@ -72,8 +76,6 @@ async def test_what_runs_already_is_found_and_is_a_row(berth: OpenBerth, version
     done = await it.one("down")
     assert done.outcome == "done", done.message
     assert it.containers() == {}
-    from tests.waiting import eventually
-
     await eventually(lambda: it.rows() == {}, 10)
 
 
