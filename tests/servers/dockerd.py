@@ -244,12 +244,11 @@ class Dockerd:
                 client.remove_volume(one["Name"], force=True)
         images: list[dict[str, Any]] = client.images(all=True)
         for one in images:
-            if BUSYBOX not in (one["RepoTags"] or []):
-                tags: list[str] = one["RepoTags"] or []
-                named = [tag for tag in tags if tag != "<none>:<none>"]
-                for name in named or [one["Id"]]:
-                    with contextlib.suppress(Exception):
-                        client.remove_image(name, force=True)
+            tags: list[str] = one["RepoTags"] or []
+            rest = [tag for tag in tags if tag not in ("<none>:<none>", BUSYBOX)]
+            for name in rest or ([] if BUSYBOX in tags else [one["Id"]]):
+                with contextlib.suppress(Exception):
+                    client.remove_image(name, force=True)
 
 
 def _made(number: int) -> Dockerd:

@@ -61,7 +61,11 @@ class ImageActions(LoginVerb, ImagePrune):
 
         Of one that came from no registry there is nothing to ask: that is said, and is no fault.
         """
-        if target.state == "dangling" or not target.digests:
+        known = bool(target.digests)
+        if not known and target.state != "dangling":  # a row may be older than the pull that brought the digest
+            whole = await _image(self.engine_at(target.source), target.name, target.id)
+            known = bool(strings(whole.get("RepoDigests")))
+        if not known:
             return Plan(notes=[f"{target.id}: it was built or loaded there, or has no name: no registry to ask"])
         wanted = _named(target)
 
