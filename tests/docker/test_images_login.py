@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from app.job import Ended
+from backends.kinds.image import Image
 from tests.docker.yard import Yard, yard
 from tests.servers.dockerd import Dockerd
 from tests.servers.registry import ACCOUNT, Registry, StartRegistry
@@ -66,6 +67,7 @@ async def test_login_is_kept_as_docker_keeps_it_and_pulls_use_it(engine: Dockerd
 
         pulled = await one.do("image pull", reference=locked.name("app:1"))
         assert pulled.outcome is Ended.DONE, pulled.message
+        await one.shown(Image, locked.name("app:1"))
         assert (await one.do("image check", locked.name("app:1"))).data["newer"] is False
         for told in (one.witnessed(), one.log(), repr(one.jobs[0].plan), repr(one.jobs)):
             assert PASSWORD not in told
