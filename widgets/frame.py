@@ -16,7 +16,6 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Input
 
 from app.deck import Deck
 from app.errors import ConfigurationError
@@ -36,6 +35,7 @@ from widgets.jobs import JobPlace, JobsPlace, Tray
 from widgets.key_hints import pane_hints, verb_hints
 from widgets.kind_pane import KindPane
 from widgets.overview_place import OverviewPlace
+from widgets.page import has_keys
 from widgets.place import Place
 from widgets.stage import OVERVIEW, Anywhere, Stage, Stop
 from widgets.table import FleetTable
@@ -153,7 +153,7 @@ class Frame(TerminalApp):
                 self._held.append(event)
                 return
             if isinstance(self.screen, MainScreen):
-                if not isinstance(self.focused, Input):
+                if self.focused is None or not has_keys(self.focused):
                     await self.stage.settled()
                     self.press(normal(event.key, event.character))
                     self._offer()  # now and not when the table's message comes, so that one frame shows all of it

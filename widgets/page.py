@@ -12,6 +12,7 @@ from textual import events
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
+from textual.widgets import Input
 
 from app.column import Token, clean
 from widgets.fit import fit_text
@@ -307,6 +308,11 @@ def take_keys(widget: Widget) -> None:
     """Send the keys to a widget from the very next one on; ``Widget.focus`` would let a fast one slip by."""
     if widget.is_attached:
         widget.screen.set_focus(widget, scroll_visible=False)
+
+
+def has_keys(field: Widget | None) -> bool:
+    """Whether a field to type in has the keys: one that is hidden, itself or with what it stands in, has none."""
+    return isinstance(field, Input) and all(one.display for one in field.ancestors_with_self if isinstance(one, Widget))
 
 
 def _shortened(pieces: Sequence[Piece], width: int) -> list[Piece]:

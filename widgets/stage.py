@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from textual.containers import Container
 from textual.widget import AwaitMount, Widget
-from textual.widgets import Input
 
 from widgets.kind_pane import KindPane
+from widgets.page import has_keys
 from widgets.place import Place
 
 OVERVIEW = "overview"
@@ -139,8 +139,7 @@ class Stage(Container):
 
     def _send_keys(self, place: Anywhere) -> None:
         """Send the keys to a place that was just shown, unless a line to type in has been opened meanwhile."""
-        field = self.screen.focused
-        if place is self.place and not (isinstance(field, Input) and field.display):
+        if place is self.place and not has_keys(self.screen.focused):
             place.focus_body()
 
     def restyle(self) -> list[Widget]:

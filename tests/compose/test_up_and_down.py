@@ -67,7 +67,9 @@ async def test_what_runs_already_is_found_and_is_a_row(berth: OpenBerth, version
     assert not row.declared
     assert row.dir == str(it.home / "shop")
     assert row.project == "shop"
-    assert [service.name for service in row.services] == ["api", "redis", "worker"]
+    # Events tell of one container after another: for a moment the stack is what has been heard of so far.
+    everything = ["api", "redis", "worker"]
+    await eventually(lambda: [s.name for one in it.rows().values() for s in one.services] == everything, 10)
 
     assert (await it.one("stop")).outcome == "done"
     assert set(it.containers().values()) == {"exited"}, "the service behind a profile as well"

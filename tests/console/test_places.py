@@ -47,6 +47,18 @@ async def test_enter_describes_and_raw_turns_to_json() -> None:
         assert it.place_name == "lamps"
 
 
+async def test_a_hidden_field_keeps_no_keys() -> None:
+    """A pane that is still being mounted cannot take the keys from the line that led to it."""
+    async with driven() as it:
+        await to_row(it, "desk")
+        await it.press("colon", "escape")
+        hidden = it.console.command_line.query_one(Input)
+        it.console.screen.set_focus(hidden)
+        await it.press("d")
+        await it.at("describe")
+        assert hidden.value == ""
+
+
 async def test_what_is_gone_says_so(world: World) -> None:
     async with driven() as it:
         await to_row(it, "desk")
