@@ -68,6 +68,8 @@ def main() -> None:
         argv = [sys.executable, str(ROOT / "quarterdeck.py"), "--demo", "--nodes", str(ROWS)]
         with Terminal(argv, {"QUARTERDECK_HOME": home}, columns=120, rows=36) as terminal:
             terminal.type(KNOWS_FRAMES)
+            terminal.read(20, until=lambda written: b"NODES" in written)
+            terminal.type("1")
             terminal.read(20, until=lambda written: CURSOR in written)
             terminal.read(8)
             taken: dict[str, list[float]] = {name: [] for name, _, _ in KEYS}
