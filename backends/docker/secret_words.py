@@ -30,6 +30,11 @@ _OPTION = re.compile(
 )
 """``--requirepass x`` in a line of words."""
 
+_MOUNT = re.compile(r"(\b(?:password|pass|passwd|credentials|secret)=)[^,]*", re.IGNORECASE)
+"""An option that is handed to mount: its value ends at a comma and nowhere else."""
+_SHARE = re.compile(r"(//[^/:@\s]*:)[^/@\s]*@")
+"""``//user:password@host``, an address without a scheme."""
+
 
 def is_secret(name: str, value: str = "") -> bool:
     """Whether a variable's name says that its value is secret; one that only names a file is not."""
@@ -68,6 +73,11 @@ def split(variable: str) -> tuple[str, str]:
     return name, value
 
 
+def _covered_variable(variable: str) -> str:
+    name, value = split(variable)
+    return f"{name}={covered(name, value)}" if "=" in variable else variable
+
+
 def covered_tree(value: Any, key: str = "") -> Any:
     """An answer of the engine with everything in it covered that looks like a secret."""
     if isinstance(value, dict):
@@ -75,12 +85,13 @@ def covered_tree(value: Any, key: str = "") -> Any:
     if isinstance(value, list):
         many = cast("list[Any]", value)
         if key == "Env":
-            pairs = [split(str(one)) for one in many]
-            return [f"{name}={covered(name, said)}" for name, said in pairs]
+            return [_covered_variable(str(one)) for one in many]
         if all(isinstance(one, str) for one in many):
             return covered_words(cast("list[str]", many))
         return [covered_tree(one, key) for one in many]
     if isinstance(value, str):
+        if key in ("o", "device"):  # what a volume hands to mount
+            value = _SHARE.sub(rf"\1{COVER}@", _MOUNT.sub(rf"\1{COVER}", value))
         return covered(key, value) if _NAME.search(key) and key not in _PLAIN else covered_text(value)
     return value
 

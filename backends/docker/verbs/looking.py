@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,9 @@ from app.errors import BadAnswer, Missing, Refused
 from app.plan import Plan, Report, Result, Step
 from app.verb import Rows, Sections, Text
 from backends.docker.contract import Client
-from backends.docker.secret_words import covered_tree, is_secret, split
+from backends.docker.secret_words import is_secret, split
 from backends.docker.verbs.details import gathered
+from backends.docker.verbs.inspected import inspected
 from backends.docker.verbs.target import Inspected, OnEngine
 from backends.kinds.container import Container
 
@@ -83,7 +83,7 @@ class LookingVerbs(OnEngine):
     async def inspect(self, target: Container) -> Text:
         """Show all that the engine knows of it, secrets masked."""
         now = await self.fresh(target)
-        return Text(json.dumps(covered_tree(now.whole), indent=2, ensure_ascii=False))
+        return inspected(now.whole)
 
     async def details(self, target: Container) -> Sections:
         """Show environment (secrets masked), mounts, networks, labels, health checks, processes and changed files."""
