@@ -45,6 +45,8 @@ class Mistake:
     nearest: str = ""
     node: str | None = None
     """The node whose row shows it, where it belongs to one."""
+    cluster: str | None = None
+    """The cluster of ``proxmox`` that it faults, where it belongs to one."""
     warning: bool = False
     """It stops nothing: most likely an oversight, and not certainly wrong."""
 

@@ -1,0 +1,1 @@
+"""libvirt/KVM hosts, reached over their node's connection."""

@@ -1,0 +1,1 @@
+"""Proxmox VE clusters over their HTTPS API."""
