@@ -79,6 +79,8 @@ class Kind(Generic[R]):
     """The view verb whose ``Sections`` are the rest of a describe screen: what is asked for only while one is open."""
     short: Callable[[R], str] | None = None
     """A name for places where the full one has no room."""
+    same: Callable[[R], Ref | None] | None = None
+    """The resource of another kind that is the same machine: the node that a guest is."""
     foremost: tuple[str, ...] = ()
     """What the line of keys names first, most needed first: names of verbs, and ``mark``, ``describe``, ``filter``."""
     by_source: bool = False

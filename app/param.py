@@ -22,6 +22,8 @@ class Help:
     example: str = ""
     secret: bool = False
     """Masked in forms, never witnessed."""
+    row: str = ""
+    """Of a verb without a target: the attribute of the row at hand that fills it in, where a key begins it."""
 
 
 PLACES = ("node", "to")
@@ -66,6 +68,8 @@ class Param:
     help: str = ""
     example: str = ""
     secret: bool = False
+    row: str = ""
+    """The attribute of the row at hand that fills it in; see ``Help``."""
 
     @property
     def option(self) -> str:
@@ -133,4 +137,5 @@ def _param_of(parameter: inspect.Parameter, hint: Any) -> Param:
         help=told.text,
         example=told.example,
         secret=told.secret,
+        row=told.row,
     )
