@@ -1,0 +1,1 @@
+"""What can be done to guests of Proxmox VE clusters, one family of verbs in each module."""
