@@ -1,0 +1,1 @@
+"""Virtual machines of Proxmox VE, against a peer that checks every request as Proxmox does."""

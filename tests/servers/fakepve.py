@@ -1,0 +1,221 @@
+"""A private Proxmox VE: fakepve in a process of its own, behind a layer as strict as the real thing.
+
+Use the ``pve`` fixture (a fresh peer for each test) or ``pve_at`` (more of them, or another version)::
+
+    from tests.servers.fakepve import Pve, StartPve, pve, pve_at, pve_process      # in the folder's conftest.py
+
+    @pytest.mark.real("fakepve")
+    async def test_x(pve: Pve) -> None:
+        pve.add_vm(101, "web", status="running", config={"memory": 2048})
+        httpx.AsyncClient(base_url=pve.api, headers=pve.headers, verify=pve.ca)
+        assert pve.requests("POST")[-1]["path"] == "/nodes/pve1/qemu/101/status/start"
+
+Every request is checked against the official schema; one that breaks it is refused as Proxmox refuses it and fails the
+test at its end, unless the test says ``pve.expect_violations()``. Everything here is synchronous and quick.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import pytest
+
+from tests.conftest import need
+
+_ROOT = Path(__file__).resolve().parents[2]
+TOKEN = "deck@pve!console"
+
+
+class PveProcess:
+    """The process that holds every peer of a test run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "log"
+        self._lock = threading.Lock()
+        self.numbers = itertools.count(1)
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.servers.pve_process", str(folder)],
+                cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
+            )  # fmt: skip
+
+    def ask(self, peer: int, what: str, **given: Any) -> Any:
+        """Have a peer do something and return its answer; what it refused is an AssertionError here."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._lock:
+            line = json.dumps({"peer": peer, "do": what, "with": given})
+            self._process.stdin.write(line.encode() + b"\n")
+            self._process.stdin.flush()
+            said = self._process.stdout.readline()
+        assert said, f"the Proxmox peer has ended: {self.log()}"
+        answer = cast("dict[str, Any]", json.loads(said))
+        assert "error" not in answer, f"{what}: {answer['error']}"
+        return answer["ok"]
+
+    def log(self) -> str:
+        """The end of what it wrote."""
+        return self._log.read_text(errors="replace")[-3000:]
+
+    def end(self) -> None:
+        """Close its input, upon which it ends."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(timeout=10)
+        self._process.stdout.close()
+
+
+class Pve:
+    """One Proxmox VE cluster of the test's own.
+
+    ``url``          ``https://127.x.y.z:8006``;  ``api`` the same with ``/api2/json``
+    ``fingerprint``  SHA-256 of its certificate, ``AB:CD:…``;  ``ca`` a file to verify it with
+    ``token``        ``USER@REALM!NAME=SECRET`` of a token that may do everything; ``headers`` to send it
+    """
+
+    def __init__(self, process: PveProcess, version: str, scale: float) -> None:
+        self._process = process
+        self._number = next(process.numbers)
+        self.version = version
+        self._violations_expected = False
+        self._hear(self._ask("make", version=version, scale=scale, release=version))
+        self.token = self.make_token(TOKEN)
+
+    def _ask(self, what: str, **given: Any) -> Any:
+        return self._process.ask(self._number, what, **given)
+
+    def _hear(self, facts: dict[str, str]) -> None:
+        self.url, self.host, self.fingerprint = facts["url"], facts["host"], facts["fingerprint"]
+        self.ca = Path(facts["ca"])
+
+    @property
+    def api(self) -> str:
+        """Where paths such as ``/cluster/resources`` begin."""
+        return f"{self.url}/api2/json"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header that its token goes in."""
+        return {"Authorization": f"PVEAPIToken={self.token}"}
+
+    # -- its life
+
+    def stop(self) -> None:
+        """Away: connections are refused, what it holds is still there."""
+        self._ask("stop")
+
+    def start(self) -> None:
+        """Back at the same address."""
+        self._hear(self._ask("start"))
+
+    def new_certificate(self) -> None:
+        """Another certificate from now on; ``fingerprint`` and ``ca`` follow."""
+        self._hear(self._ask("new_certificate"))
+
+    def drop(self) -> None:
+        """For the fixture: end it and forget everything."""
+        self._ask("drop")
+
+    # -- what it has seen
+
+    def requests(self, method: str = "", containing: str = "") -> list[dict[str, Any]]:
+        """Those seen, oldest first: ``method``, ``path``, ``query``, ``values`` (of the body), ``template``."""
+        seen = cast("list[dict[str, Any]]", self._ask("requests"))
+        return [one for one in seen if method in ("", one["method"]) and containing in one["path"]]
+
+    def violations(self) -> list[dict[str, Any]]:
+        """Requests that broke the schema: ``method``, ``path``, ``why``, ``errors``."""
+        return cast("list[dict[str, Any]]", self._ask("violations"))
+
+    def expect_violations(self) -> None:
+        """This test sends what Proxmox refuses, on purpose."""
+        self._violations_expected = True
+
+    def forget(self) -> None:
+        """Forget the requests and violations seen so far."""
+        self._ask("forget")
+
+    def check(self) -> None:
+        """For the fixture: fail where the schema was broken and nobody expected it."""
+        if not self._violations_expected:
+            found = self.violations()
+            assert not found, f"requests that Proxmox refuses: {found}"
+
+    # -- who may do what
+
+    def make_token(self, name: str, *rights: tuple[str, ...]) -> str:
+        """A token, ``USER@REALM!NAME=SECRET``, rights as ``(path, privilege…)``; all of them where none is given."""
+        granted = [list(one) for one in rights] if rights else None
+        return f"{name}={self._ask('token', name=name, privileges=granted)}"
+
+    def grant(self, name: str, path: str, *privileges: str) -> None:
+        """More rights for a user or token."""
+        self._ask("grant", name=name, path=path, privileges=list(privileges))
+
+    def revoke(self, name: str) -> None:
+        """Take all rights of a user or token away."""
+        self._ask("revoke", name=name)
+
+    # -- what it holds
+
+    def add_vm(self, vmid: int, name: str, **options: Any) -> None:
+        """A virtual machine: node, status, config, template, lock, pool; snapshots, agent, acpi, shutdown_secs …"""
+        self._ask("add_vm", vmid=vmid, name=name, **options)
+
+    def set(self, name: str, value: object) -> None:
+        """An attribute of the peer, for example ``pretends``, ``older``, ``late`` or ``time_scale``."""
+        self._ask("set", name=name, value=value)
+
+
+class StartPve(Protocol):
+    """Starts a cluster of the test's own."""
+
+    def __call__(self, version: str = "9.1", *, scale: float = 0.02) -> Pve:
+        """``version``: ``8.4`` or ``9.1``; ``scale``: what one of its seconds takes here."""
+        ...
+
+
+@pytest.fixture(scope="session")
+def pve_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PveProcess]:
+    """The process of all peers, started with the first."""
+    need(importlib.util.find_spec("fakepve"), "fakepve")
+    made = PveProcess(tmp_path_factory.mktemp("pve"))
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def pve_at(pve_process: PveProcess) -> Iterator[StartPve]:
+    """Starts clusters of the test's own."""
+    started: list[Pve] = []
+
+    def start(version: str = "9.1", *, scale: float = 0.02) -> Pve:
+        started.append(Pve(pve_process, version, scale))
+        return started[-1]
+
+    yield start
+    try:
+        for one in started:
+            one.check()
+    finally:
+        for one in started:
+            one.drop()
+
+
+@pytest.fixture
+def pve(pve_at: StartPve, request: pytest.FixtureRequest) -> Pve:
+    """A cluster of one node, pve1, with nothing on it; parametrize indirectly with a version for another."""
+    return pve_at(cast("str", getattr(request, "param", "9.1")))
