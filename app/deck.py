@@ -23,8 +23,9 @@ from app.fleet import Ref, Resource
 from app.guard import Judgement, needs_why, permit, risk_of, typed_name
 from app.history import History
 from app.inventory.model import Inventory
-from app.job import Ended, Job, Lanes, Outcome, Spoken
+from app.job import Ended, Job, Outcome, Spoken
 from app.kind import AnyKind
+from app.lanes import Lanes
 from app.ledger import Ledger
 from app.order import Answer, Front, NoFront, Order, Question, TakesTurns, outcome_of
 from app.plan import Plan

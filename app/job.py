@@ -6,7 +6,6 @@ A job belongs to nobody's screen: it goes on while the operator looks elsewhere.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import time
@@ -18,6 +17,7 @@ from typing import Any, Literal
 
 from app.errors import Busy, Denied, QuarterdeckError, Unsupported
 from app.fleet import Ref
+from app.lanes import Lanes
 from app.plan import Plan, Result, Step
 
 log = logging.getLogger(__name__)
@@ -107,17 +107,6 @@ Spoken = Callable[["Job", Step, str, str], None]
 """(job, step, stream, text): output as it comes, for whoever streams it; stream ``log`` is the step's own words."""
 
 _numbers = itertools.count(1)
-
-
-class Lanes:
-    """One lock per lane name, shared by all jobs: what must not run side by side never does."""
-
-    def __init__(self) -> None:
-        self._locks: dict[str, asyncio.Lock] = {}
-
-    def of(self, lane: str) -> asyncio.Lock:
-        """The lock of a lane."""
-        return self._locks.setdefault(lane, asyncio.Lock())
 
 
 class Job:
@@ -257,8 +246,7 @@ class Job:
                 one.state = StepState.SKIPPED
                 one.message = "not started: a step before it did not succeed"
                 return
-            lane = self._lanes.of(one.step.lane) if one.step.lane else contextlib.nullcontext()
-            async with lane, self._room:
+            async with self._lanes.within(one.step.lane, one.step.width), self._room:
                 one.state, one.started_at = StepState.RUNNING, time.monotonic()
                 self.say(f"{one.step.ref.id}  {one.step.text}" if one.step.ref.id else one.step.text)
                 await self._perform(one)

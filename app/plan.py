@@ -79,8 +79,13 @@ class Step:
     """Names of steps that must have succeeded first."""
     behind: tuple[str, ...] = ()
     """Names of steps that must be over first, however they ended."""
-    lane: str | None = None
-    """Steps of one lane never run side by side, in this plan or any other: a storage, a package lock."""
+    lane: str | tuple[str, ...] | None = None
+    """Steps of one lane never run side by side, in this plan or any other: a storage, a package lock.
+
+    Of several lanes a step is in all at once.
+    """
+    width: int = 1
+    """How many may be in its lanes side by side, where one at a time is not what is wanted."""
     undo: str = ""
     """How to take it back, in words or as a command; empty where it can't be."""
 
