@@ -5,24 +5,29 @@ The types are pydantic's to judge; here its findings become mistakes, and what o
 
 from __future__ import annotations
 
+import importlib
 import re
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from app.inventory import secrets
 from app.inventory.contributed import Contributed
 from app.inventory.document import Document, KeyPath, shown
-from app.inventory.model import RESERVED, SHAPES, Mistake
+from app.inventory.model import CHECKS, RESERVED, SECRETS, SHAPES, Mistake
 from app.inventory.pattern import Term, nearest, terms
 from app.inventory.shapes import File, Node
 
 _SECRET = re.compile(r"pass|secret|token", re.IGNORECASE)
 """Keys whose values no message repeats: somebody may have written a password there."""
+_LOGIN = re.compile(r"://[^/\s]*@|![\w.-]+=")
+"""What looks like a URL with a login, or a token, wherever it stands."""
 
 
 def mistakes_of(document: Document, error: ValidationError, shape: type[BaseModel] = File) -> list[Mistake]:
@@ -37,6 +42,8 @@ def _mistake(document: Document, detail: ErrorDetails, shape: type[BaseModel]) -
     kind = detail["type"]
     name = shown(path[-1] if path else "")
     if kind == "extra_forbidden":
+        if elsewhere := _elsewhere(path, shape):
+            return document.mistake(path, f"'{name}' {elsewhere}", key=True)
         near = nearest(name, keys_at(path[:-1], shape))
         return document.mistake(path, f"unknown key '{name}'", key=True, nearest=near)
     if kind == "missing":
@@ -49,6 +56,7 @@ def _mistake(document: Document, detail: ErrorDetails, shape: type[BaseModel]) -
     subject = f"'{shown(_subject(path))}'"
     value = detail["input"]
     tell = isinstance(value, (str, int, float, bool)) and not any(_SECRET.search(str(part)) for part in path)
+    tell = tell and not _LOGIN.search(str(value))
     near = nearest(str(value), choices) if choices and tell else ""
     if kind in {"bool_type"} and isinstance(value, str):
         near = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(value.lower(), "")
@@ -57,6 +65,16 @@ def _mistake(document: Document, detail: ErrorDetails, shape: type[BaseModel]) -
         return document.mistake(path, f"{subject}: '{shown(value)}': {words}", nearest=near)
     separator = " " if words.startswith("must") else ": "
     return document.mistake(path, f"{subject}{separator}{words}{said}", nearest=near)
+
+
+def _elsewhere(path: KeyPath, shape: type[BaseModel]) -> str:
+    """Where a key belongs that is right and stands in the wrong mapping: at the top, or in a node."""
+    key = str(path[-1])
+    if key not in RESERVED or shape is not File:
+        return ""
+    if len(path) == 1 and key in _names(Node):
+        return "stands in a node, not at the top"
+    return "stands at the top, not in a node" if len(path) == 3 and path[0] == "nodes" and key in _names(File) else ""
 
 
 def _words(detail: ErrorDetails, choices: list[str]) -> str:
@@ -198,6 +216,42 @@ def copies(document: Document, data: Mapping[str, Any], nodes: Mapping[str, Mapp
             )
             found.append(document.mistake(path, what, warning=True))
     return found
+
+
+def together(document: Document, valid: Mapping[str, Any], nodes: Sequence[str] | None) -> list[Mistake]:
+    """What backends find wrong with their own sections; ``nodes`` are all names, ``None`` where some are unknown."""
+    found: list[Mistake] = []
+    for key, place in CHECKS.items():
+        if valid.get(key):
+            module, _, attribute = place.partition(":")
+            found += getattr(importlib.import_module(module), attribute)(document, valid[key], nodes)
+    return found
+
+
+def exposed(document: Document, data: Mapping[str, Any], path: Path) -> list[Mistake]:
+    """Secrets that stand in a file that others may read, and references that are written wrongly."""
+    found: list[Mistake] = []
+    open_to_others: bool | None = None
+    for place, value in secrets.found(data):
+        if not isinstance(value, str):
+            continue
+        if wrong := secrets.problem(value):
+            found.append(document.mistake(place, f"'{shown(_subject(place))}': {wrong}"))
+        elif secrets.form(value) == "literal" and secrets.secret(place):
+            if open_to_others is None:
+                open_to_others = secrets.open_to_others(path)
+            if open_to_others:
+                what = f"'{shown(_subject(place))}': {secrets.EXPOSED}: chmod 600 it, or {secrets.FORMS}"
+                found.append(document.mistake(place, what))
+    return found
+
+
+def private(data: Mapping[str, Any], mistakes: Iterable[Mistake]) -> bool:
+    """Whether a secret stands in the file itself; behind a mistake it may stand anywhere in its cluster."""
+    if any(mistake.cluster is not None and not mistake.warning for mistake in mistakes):
+        return True
+    told = (value for _, value in secrets.found(data, SECRETS) if value is not None)
+    return any(not isinstance(value, str) or secrets.form(value) == "literal" for value in told)
 
 
 def reaches(term: Term, name: str, tags: Iterable[str]) -> bool:

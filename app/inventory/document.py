@@ -67,16 +67,16 @@ class Document:
     def mistake(
         self, path: KeyPath, what: str, *, key: bool = False, nearest: str = "", warning: bool = False
     ) -> Mistake:
-        """A mistake at the place of a value, or of its key; one below ``nodes`` belongs to that node."""
+        """A mistake at the place of a value, or of its key; one below ``nodes`` or ``proxmox`` faults that entry."""
         spot = self.spot(path, key=key)
-        node = str(path[1]) if len(path) > 1 and path[0] == "nodes" else None
         return Mistake(
             file=self.file,
             line=spot.line,
             column=spot.column,
             what=what,
             nearest=nearest,
-            node=node,
+            node=_below("nodes", path),
+            cluster=_below("proxmox", path),
             warning=warning,
         )
 
@@ -148,6 +148,11 @@ def parse(raw: bytes, file: str, *, tags: bool = False) -> Document:
         if document.root is not None:
             _Walk(document, tags).run(document.root)
     return document
+
+
+def _below(section: str, path: KeyPath) -> str | None:
+    """The entry of a section that a place is in, if it is in one."""
+    return str(path[1]) if len(path) > 1 and path[0] == section else None
 
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x84\x86-\x9f\ufffe\uffff]")
@@ -222,10 +227,16 @@ class _Walk:
         return self.refused
 
     def complain(self, node: yaml.Node, path: KeyPath, what: str) -> None:
-        name = str(path[1]) if len(path) > 1 and path[0] == "nodes" else None
         spot = _start(node)
         self.document.mistakes.append(
-            Mistake(file=self.document.file, line=spot.line, column=spot.column, what=what, node=name)
+            Mistake(
+                file=self.document.file,
+                line=spot.line,
+                column=spot.column,
+                what=what,
+                node=_below("nodes", path),
+                cluster=_below("proxmox", path),
+            )
         )
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:

@@ -20,7 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.inventory.find import Found, distrusted, find
-from app.inventory.model import SHAPES, Inventory
+from app.inventory.model import CHECKS, SHAPES, Inventory
 from app.paths import Paths, private_folder
 
 LARGEST = 64 << 20
@@ -37,7 +37,8 @@ def load(path: Path | None = None) -> Inventory:
     if kept is not None and _digests(kept.watched) == kept.digests:
         return replace(kept, trusted=not distrusted(found.path))
     inventory = _read(path)
-    _keep(place, inventory)
+    if not inventory.private:  # a secret that stands in hosts.yaml stands nowhere else
+        _keep(place, inventory)
     return inventory
 
 
@@ -51,7 +52,7 @@ def _name(found: Found) -> str:
     """Everything but the files' content that the result depends on: who asks, from where, and by which program."""
     folder = Path(__file__).parent
     program = sorted((entry.name, entry.stat().st_mtime_ns) for entry in os.scandir(folder) if entry.is_file())
-    for shape in sorted(SHAPES.values()):
+    for shape in sorted({*SHAPES.values(), *CHECKS.values()}):
         file = folder.parent.parent.joinpath(*shape.partition(":")[0].split(".")).with_suffix(".py")
         program.append((str(file), file.stat().st_mtime_ns))
     env = [os.environ.get(name, "") for name in ("HOME", "XDG_CONFIG_HOME", "QUARTERDECK_HOME")]

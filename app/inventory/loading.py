@@ -37,9 +37,9 @@ class Loaded:
 
     @property
     def fatal(self) -> bool:
-        """Something in hosts.yaml itself is wrong that does not concern single nodes only."""
+        """Something in hosts.yaml itself is wrong that does not concern single nodes or clusters only."""
         ours = (one for one in self.mistakes if one.file == self.found.file)
-        return any(not mistake.warning and mistake.node is None for mistake in ours)
+        return any(not one.warning and one.node is None and one.cluster is None for one in ours)
 
 
 def load(path: Path | None = None) -> Inventory:
@@ -91,8 +91,14 @@ class _Reader:
             for name in members:
                 tags[name].add(group)
         everything = {tag for some in tags.values() for tag in some} | set(self.groups)
+        reserved = building.reserved(data)
+        clusters = Inventory(extra=reserved).clusters
+        for more in clusters.values():
+            everything |= more
+        self.mistakes += check.together(self.doc, valid, None if self.incomplete else tuple(merged))
+        self.mistakes += check.exposed(self.doc, data, self.path)
         if not self.incomplete:
-            self.mistakes += check.rules(self.doc, valid.get("rules") or {}, merged, everything)
+            self.mistakes += check.rules(self.doc, valid.get("rules") or {}, [*merged, *clusters], everything)
             self.mistakes += check.copies(self.doc, valid.get("witness") or {}, merged)
         defaults = building.defaults(valid.get("defaults") or {}, self.folder)
         faults = self.faults()
@@ -117,7 +123,8 @@ class _Reader:
             wallboard=building.wallboard(valid.get("wallboard") or {}),
             witness=building.witness(valid.get("witness") or {}),
             mistakes=self.loaded.mistakes,
-            extra=building.reserved(data),
+            extra=reserved,
+            private=check.private(data, self.mistakes),
         )
         return self.loaded
 
@@ -134,7 +141,7 @@ class _Reader:
         return {}
 
     def validated(self, data: dict[str, Any]) -> dict[str, Any]:
-        """What passes the schema; sections and nodes with mistakes are left out, and their mistakes noted."""
+        """What passes the schema; sections, nodes and clusters with mistakes are left out, and their mistakes noted."""
         plain = _without_reserved(data)
         for _ in range(2):
             try:
@@ -143,13 +150,16 @@ class _Reader:
                 found = check.mistakes_of(self.doc, error)
                 self.mistakes += found
                 bad = {str(one.node) for one in found if one.node is not None}
+                faulty = {str(one.cluster) for one in found if one.cluster is not None}
                 for detail in error.errors(include_url=False, include_input=False, include_context=False):
                     section, *inside = detail["loc"]
-                    if section != "nodes" or not inside:
+                    if section not in {"nodes", "proxmox"} or not inside:
                         self.incomplete = self.incomplete or _names(str(section))
                         plain.pop(str(section), None)
                 if isinstance(plain.get("nodes"), dict):
                     plain["nodes"] = {name: None if name in bad else values for name, values in plain["nodes"].items()}
+                if isinstance(plain.get("proxmox"), dict):
+                    plain["proxmox"] = {name: one for name, one in plain["proxmox"].items() if name not in faulty}
         return {}
 
     def read_imports(self, imports: Iterable[dict[str, Any]]) -> None:

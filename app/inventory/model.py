@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from app.errors import ConfigurationError
 
@@ -18,9 +18,26 @@ RESERVED: tuple[str, ...] = ("docker", "proxmox", "libvirt", "stacks")
 """Keys, at the top of hosts.yaml and in a node, that belong to other backends: kept as they stand."""
 
 SHAPES: Mapping[str, str] = MappingProxyType(
-    {"docker": "backends.docker.hosts:Docker", "stacks": "backends.compose.hosts:Stacks"}
+    {
+        "docker": "backends.docker.hosts:Docker",
+        "stacks": "backends.compose.hosts:Stacks",
+        "proxmox": "backends.proxmox.hosts:Proxmox",
+        "libvirt": "backends.libvirt.hosts:Libvirt",
+    }
 )
-"""Those of them whose shape is checked with the rest: key of a node -> ``module:attribute`` of its type."""
+"""Those of them whose shape is checked with the rest: key -> ``module:attribute`` of its type."""
+
+CHECKS: Mapping[str, str] = MappingProxyType({"proxmox": "backends.proxmox.hosts:mistakes"})
+"""What only makes sense together is checked by these: key -> ``module:attribute`` of a function.
+
+It is called with the document, what passed the shape, and the names of all nodes (``None`` where not all are known).
+"""
+
+SECRETS: tuple[tuple[str, ...], ...] = (("proxmox", "*", "token"), ("proxmox", "*", "password"))
+"""Where secrets stand, or references to them: keys from the top, ``*`` for any."""
+
+REFERENCES: tuple[tuple[str, ...], ...] = (*SECRETS, ("proxmox", "*", "templates", "*", "ssh_keys", "*"))
+"""These, and where references may stand to what is no secret."""
 
 Thresholds = tuple[float, float]
 """(warning, critical), in percent."""
@@ -126,7 +143,7 @@ class NodeEntry:
     fault: str | None = None
     """The mistakes of this entry, in words; such a node is shown and not contacted."""
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    """Keys that belong to other backends (docker, proxmox, stacks), as they stood."""
+    """Keys that belong to other backends (docker, stacks, libvirt), as they stood."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +206,23 @@ class Inventory:
     wallboard: Wallboard = field(default_factory=Wallboard)
     witness: WitnessCopies = field(default_factory=WitnessCopies)
     mistakes: tuple[Mistake, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    """Top-level keys that belong to other backends, as they stood."""
+    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """Top-level keys that belong to other backends, as they stood; secrets are the references that were written."""
+    private: bool = field(default=False, compare=False)
+    """A secret stands in hosts.yaml itself, or may: nothing of this is written anywhere else."""
+
+    @property
+    def clusters(self) -> Mapping[str, frozenset[str]]:
+        """The names of all clusters with their tags, those with mistakes included: rules reach them by these."""
+        said: Any = self.extra.get("proxmox")
+        entries: Mapping[str, Any] = cast("Mapping[str, Any]", said) if isinstance(said, Mapping) else {}
+        return MappingProxyType({name: _tags(entry) for name, entry in entries.items()})
 
     def __iter__(self) -> Iterator[NodeEntry]:
         return iter(self.nodes.values())
+
+
+def _tags(entry: Any) -> frozenset[str]:
+    """The tags of an entry, however much else of it is wrong."""
+    said: Any = cast("Mapping[str, Any]", entry).get("tags") if isinstance(entry, Mapping) else None
+    return frozenset(str(tag) for tag in cast("list[Any]", said)) if isinstance(said, list) else frozenset()

@@ -84,6 +84,7 @@ class Node(Strict):
     thresholds: Thresholds | None = None
     docker: Annotated[Any, Contributed("docker")] = None
     stacks: Annotated[Any, Contributed("stacks")] = None
+    libvirt: Annotated[Any, Contributed("libvirt")] = None
 
 
 class SshDefaults(Strict):
@@ -171,6 +172,7 @@ class File(Strict):
     theme: Text | None = None
     wallboard: Wallboard | None = None
     witness: Witness | None = None
+    proxmox: Annotated[Any, Contributed("proxmox")] = None
 
 
 def json_schema() -> dict[str, Any]:

@@ -217,7 +217,9 @@ def _template(name: str, values: Mapping[str, Any]) -> Template:
     for key in ("ssh_keys", "packages", "run", "tags"):
         given[key] = tuple(given.get(key, ()))
     if "checksum" in given:
-        given["checksum"] = str(given["checksum"]).removeprefix("sha256:").lower()
+        given["checksum"] = pieces.checksum(given["checksum"])
+    if "ip" in given:
+        given["ip"] = pieces.ip_config(given["ip"])
     return Template(name=name, **given)
 
 

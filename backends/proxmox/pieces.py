@@ -92,3 +92,93 @@ def token_user(text: str) -> str:
     if match is None:
         raise ValueError("a token reads USER@REALM!TOKENID=SECRET")
     return f"{match.group(1)}!{match.group(2)}"
+
+
+def ip_config(text: str) -> str:
+    """A first address as cloud-init takes it: ``dhcp``, or ``10.0.0.5/24,gw=10.0.0.1`` with or without the gateway."""
+    if text == "dhcp":
+        return text
+    address, _, rest = text.partition(",")
+    try:
+        inside = ipaddress.ip_interface(address)
+    except ValueError:
+        inside = None
+    if inside is None or "/" not in address:
+        raise ValueError("neither dhcp nor an address with its prefix: it reads 10.0.0.5/24,gw=10.0.0.1")
+    gateway = rest.strip().removeprefix("gw=")
+    if not gateway:
+        return address
+    try:
+        within = ipaddress.ip_address(gateway) in inside.network
+    except ValueError:
+        raise ValueError("the gateway is no address: it reads 10.0.0.5/24,gw=10.0.0.1") from None
+    if not within:
+        raise ValueError(f"the gateway is outside of {inside.network}")
+    return f"{address},gw={gateway}"
+
+
+def check_network(text: str) -> None:
+    """A network in CIDR notation."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError("not a network: it reads 10.20.0.0/24") from None
+    if str(network) != text and "/" in text:
+        raise ValueError(f"an address, not a network: the network is {network}")
+
+
+def check_peers(text: str) -> None:
+    """Addresses, networks, ranges and names of address sets, separated by commas, as the firewall takes them."""
+    for part in text.split(","):
+        ends = part.split("-") if re.match(r"[0-9.]+-[0-9.]+\Z", part) else [part]
+        for end in ends:
+            if re.fullmatch(r"\+?[A-Za-z][A-Za-z0-9_./-]*", end):
+                continue
+            try:
+                ipaddress.ip_network(end, strict=False)
+            except ValueError:
+                raise ValueError("neither an address, a network nor a set: it reads 10.20.0.0/24 or +trusted") from None
+
+
+def check_ports(text: str) -> None:
+    """Ports, ranges and names of services, separated by commas, as the firewall takes them."""
+    for part in text.split(","):
+        ends = part.split(":")
+        if len(ends) > 2 or not all(re.fullmatch(r"[0-9]{1,5}|[a-z][a-z0-9-]*", end) for end in ends):
+            raise ValueError("not ports: it reads 22, 80,443 or 8000:8010")
+        numbers = [int(end) for end in ends if end.isdigit()]
+        if any(number > 65535 for number in numbers) or numbers != sorted(numbers):
+            raise ValueError("ports go from 0 to 65535, the lower end of a range first")
+
+
+def checksum(text: str) -> str:
+    """An image's SHA-256 in small hexadecimal letters."""
+    bare = text.removeprefix("sha256:").lower()
+    if not re.fullmatch(r"[0-9a-f]{64}", bare):
+        raise ValueError("a SHA-256 checksum has 64 hexadecimal digits")
+    return bare
+
+
+def check_image(text: str) -> None:
+    """Where a cloud image comes from: a URL, or what a storage holds already."""
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*:(?:iso|import)/[^\s/]+", text):
+        return
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = None
+    if parts is not None and parts.username is not None:
+        raise ValueError("no login stands in a URL")
+    named = parts is not None and parts.scheme in {"http", "https"} and parts.hostname and parts.path.strip("/")
+    if not named or re.search(r"[\s\x00-\x1f\x7f]", text):
+        raise ValueError("neither the URL of an image nor one on a storage: local:iso/x.img or local:import/x.qcow2")
+
+
+def check_public_key(text: str) -> None:
+    """A public key as ``authorized_keys`` has it, or a reference to one."""
+    if text.startswith(("file:", "cmd:")) or "${" in text:
+        return
+    if "PRIVATE KEY" in text:
+        raise ValueError("a private key: the public one is wanted, which ends in .pub")
+    if not re.fullmatch(r"(?:ssh|ecdsa|sk)-[\w@.-]+ [A-Za-z0-9+/=]+(?: [^\x00-\x1f\x7f]*)?", text.strip()):
+        raise ValueError("not a public key: it reads ssh-ed25519 AAAA… or file:~/.ssh/id_ed25519.pub")

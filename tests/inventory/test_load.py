@@ -118,11 +118,11 @@ def test_names_that_yaml_takes_for_something_else_stay_names(write: Write) -> No
 
 
 def test_what_belongs_to_other_backends_is_kept_as_it_stands(write: Write) -> None:
-    inventory = load(write("nodes: {pi: {ssh: pi, libvirt: {uri: [1, {a: b}]}}, lab: {proxmox: x}}\nproxmox: [y]\n"))
-    assert inventory.nodes["pi"].extra == {"libvirt": {"uri": [1, {"a": "b"}]}}
-    assert inventory.extra == {"proxmox": ["y"]}
-    lab = inventory.nodes["lab"]
-    assert (lab.fault, lab.ssh, lab.local, lab.ping) == (None, None, False, None)
+    cluster = "{url: 'https://10.0.1.10:8006/', token: '${PVE_TOKEN}', interval: 30}"
+    inventory = load(write(f"nodes: {{pi: {{ssh: pi, libvirt: qemu:///session}}}}\nproxmox: {{lab: {cluster}}}\n"))
+    assert inventory.nodes["pi"].extra == {"libvirt": "qemu:///session"}
+    lab = {"url": "https://10.0.1.10:8006/", "token": "${PVE_TOKEN}", "interval": 30}
+    assert inventory.extra == {"proxmox": {"lab": lab}}
 
 
 def test_relative_paths_begin_at_the_file(write: Write, home: Path) -> None:

@@ -303,7 +303,7 @@ def test_valid_shapes_have_no_mistakes(mistakes: Mistakes) -> None:
         "keys: {node.reboot: f9, node.shell: 'ctrl+s,S'}\n"
         "theme: quarterdeck-dark\n"
         "wallboard: {rotate: 15, panes: [overview, nodes]}\n"
-        "proxmox: [{host: x}]\n"
+        "proxmox: {lab2: {url: 'https://10.0.1.10:8006', token: '${PVE_TOKEN}'}}\n"
     ) == ["19:21: warning: no node has the tag 'prod'"]
 
 
