@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
-from app.fleet import Fleet, Reading, Ref
+from app.fleet import Fleet, Reading, Ref, Resource
 from app.inventory.model import Inventory
 from app.link import Links
 from app.plan import Plan
@@ -43,6 +43,9 @@ class Emit(Protocol):
 
     def alive(self) -> None:
         """Say that the source answered and nothing changed."""
+
+    def absent(self) -> None:
+        """Say that there is nothing here to tell of: what was told is forgotten, and silence is well until news."""
 
     def fault(self, words: str, *, ours: bool = False) -> None:
         """Say that the source did not answer, and why; the last items stay and age."""
@@ -196,6 +199,13 @@ class Backend:
     def rules(self) -> Sequence[Rule]:
         """Its say in the guard."""
         return ()
+
+    def unable(self, verb: Verb, target: Resource) -> str | None:
+        """Why whoever we are at the target's source may not do this, where that is known already; ``None`` otherwise.
+
+        Greys keys and refuses before planning, so it is pure and quick: ``needs VM.Snapshot on /vms/101``.
+        """
+        return None
 
     def settings(self) -> Mapping[str, str]:
         """Paths and versions for ``info``."""

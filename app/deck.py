@@ -30,7 +30,7 @@ from app.ledger import Ledger
 from app.order import Answer, Front, NoFront, Order, Question, TakesTurns, outcome_of
 from app.plan import Plan
 from app.planning import Planner, places_of
-from app.verb import Catalog, Verb, View
+from app.verb import Catalog, Scope, Verb, View
 from app.witness import Witness, new_trace
 
 log = logging.getLogger(__name__)
@@ -85,7 +85,19 @@ class Deck:
         return self._planner.offered_by_kind(noun)
 
     def permitted(self, verb: Verb, targets: Sequence[Resource] = ()) -> Verdict:
-        """What the guard says before planning; greys keys."""
+        """What the guard says before planning, and what the backends know that they may not do; greys keys.
+
+        Of several targets it takes one that can be done, of a verb for the whole group all of them.
+        """
+        verdict = self._ruled(verb, targets)
+        if isinstance(verdict, Refuse) or not targets:
+            return verdict
+        against = [words for target in targets if (words := self._planner.unable(verb, target))]
+        if against and (verb.scope is Scope.GROUP or len(against) == len(targets)):
+            return Refuse(against[0], "privilege")
+        return verdict
+
+    def _ruled(self, verb: Verb, targets: Sequence[Resource]) -> Verdict:
         return permit(verb, self._tagged(targets), self.inventory.rules, read_only=self.read_only)
 
     def tags(self, target: Resource) -> frozenset[str]:
@@ -141,9 +153,14 @@ class Deck:
         if verb.takes_target and not targets:
             await self._note_refusals(order, cannot)
             return tuple(cannot)
-        verdict = self.permitted(verb, (*targets, *places_of(order, (), self.inventory)))
+        verdict = self._ruled(verb, (*targets, *places_of(order, (), self.inventory)))
         if isinstance(verdict, Refuse):
             return await self._refuse(order, verdict.reason)
+        targets, unable = self._told_apart(order, targets)
+        cannot.extend(unable)
+        if verb.takes_target and not targets:
+            await self._note_refusals(order, cannot)
+            return tuple(cannot)
         if not order.wait and not verb.carried:
             reason = "--no-wait needs an outside that carries the work on by itself, and this runs only while we do"
             return await self._refuse(order, reason)
@@ -195,6 +212,16 @@ class Deck:
         # One order whatever the door: marks have none, and sources answer as they come. The plan's digest covers it.
         found.sort(key=lambda target: _counting(target.id))
         return found, cannot
+
+    def _told_apart(self, order: Order, targets: Sequence[Resource]) -> tuple[list[Resource], list[Outcome]]:
+        """Those that can be done, and of the others why not; of a verb for the whole group all of them or none."""
+        against = {target.id: self._planner.unable(order.verb, target) for target in targets}
+        able = [target for target in targets if not against[target.id]]
+        if order.verb.scope is Scope.GROUP and len(able) < len(targets):
+            left = next(f"{one}: {words}" for one, words in against.items() if words)
+            against |= {target.id: f"not without the others, and of these one cannot be: {left}" for target in able}
+            able = []
+        return able, [outcome_of(order, one, Ended.REFUSED, words, 4) for one, words in against.items() if words]
 
     async def _judge(self, intention: Intention, targets: Sequence[Resource], places: Sequence[Resource]) -> Judgement:
         return await self._bench.judge(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.backend import Backend
@@ -17,7 +17,7 @@ from app.job import Ended, Outcome
 from app.merging import as_one
 from app.order import Order, outcome_of
 from app.plan import Plan, Step
-from app.verb import PLACES, Catalog, Scope, Shape, Stream, Verb, View, offers
+from app.verb import PLACES, Catalog, Rows, Scope, Shape, Stream, Verb, View, offers
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,11 @@ class Planner:
             return ()
         return tuple(v for v in self._catalog.on(target.NOUN) if v.takes_target and offers(backend, v))
 
+    def unable(self, verb: Verb, target: Resource) -> str | None:
+        """Why the target's backend may not do this, as far as it knows without asking."""
+        backend = self._backend_of(target.ref) if verb.takes_target else None
+        return backend.unable(verb, target) if backend is not None else None
+
     def offered_by_kind(self, noun: str) -> tuple[Verb, ...]:
         """The verbs without a target that some backend can do."""
         return tuple(
@@ -87,6 +92,8 @@ class Planner:
             seen: View = await bind(getattr(backend, verb.method), verb, subject, arguments)
             return seen
 
+        if not verb.takes_target and verb.place is None:
+            return await self._of_all(verb, arguments)
         if len(groups) == 1:
             return await one(groups[0])
         seen = await asyncio.gather(*(one(group) for group in groups))
@@ -94,6 +101,22 @@ class Planner:
         if len(streams) < len(seen):
             raise Unsupported(f"'{verb.title}' cannot read what different backends tell of as one", where=found[0].id)
         return Stream(as_one(streams), title=", ".join(stream.title for _, stream in streams if stream.title))
+
+    async def _of_all(self, verb: Verb, arguments: Mapping[str, Any]) -> View:
+        """A view of the kind, of every backend that has something to watch: their rows as one table."""
+        able = [backend for backend in self._backends.values() if offers(backend, verb)]
+        able = [backend for backend in able if backend.sources(self._inventory())] or able[:1]
+        if not able:
+            raise Unsupported(f"no backend here can do '{verb.title}'")
+        seen: list[View] = await asyncio.gather(
+            *(bind(getattr(backend, verb.method), verb, None, arguments) for backend in able)
+        )
+        tables = [view for view in seen if isinstance(view, Rows)]
+        if len(tables) < 2:
+            return seen[0]
+        items = tuple(item for table in tables for item in table.items)
+        note = "; ".join(table.note for table in tables if table.note)
+        return replace(tables[0], items=items, note=note)
 
     def groups(self, targets: Sequence[Resource]) -> list[tuple[Resource, ...]]:
         """Targets by the backend that tells of them, in their order."""

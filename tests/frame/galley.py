@@ -15,10 +15,10 @@ from app import column
 from app.backend import Allow, Ask, Backend, Emit, Intention, Refuse, Reservation, Rule, Source, Verdict
 from app.column import Cell, Section
 from app.errors import Denied, Refused, Unreachable
-from app.fleet import Fleet, Reading, Ref
+from app.fleet import Fleet, Reading, Ref, Resource
 from app.inventory.model import Inventory
 from app.plan import Cost, Plan, Report, Result, Step
-from app.verb import Line, Rows, Sections, Stream, Text
+from app.verb import Line, Rows, Sections, Stream, Text, Verb
 from tests.frame.kettle import Kettle, KettleVerbs
 from tests.frame.mug import Mug, MugVerbs
 
@@ -51,6 +51,8 @@ class World:
     interval: float = 2.0
     looks: int = 0
     """How often a galley was looked at."""
+    forbidden: dict[str, str] = field(default_factory=dict[str, str])
+    """Kettle -> why we may not boil it or pour from it."""
     watched: set[str] = field(default_factory=set[str])
     """Which sources have been contacted."""
     pushes: asyncio.Queue[Reading] | None = None
@@ -224,6 +226,10 @@ class Galley(Cooking, MugVerbs, Backend):
     def sources(self, inventory: Inventory) -> Sequence[Source]:
         """One per galley."""
         return [Source(self.name, name, WORLD.interval, self.nouns) for name in WORLD.galleys]
+
+    def unable(self, verb: Verb, target: Resource) -> str | None:
+        """As the world says."""
+        return WORLD.forbidden.get(target.id) if verb.name in ("boil", "pour") else None
 
     async def watch(self, source: Source, emit: Emit, nudge: asyncio.Event) -> None:
         """Look once an interval; an unchanged galley is only alive."""
