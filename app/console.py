@@ -93,11 +93,16 @@ class Console(Steering):
             self._go_on(verb, targets, arguments, hidden)
 
     def _at_the_row(self, verb: Verb, given: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A verb of the kind that names a node is meant for the one of the row at hand, unless told."""
+        """A verb of the kind that names a node, or what else a row tells, is meant for the row at hand, unless told."""
         param = verb.place
         ref = getattr(self.place, "cursor_ref", None) or getattr(self.place, "ref", None)
         row = self.deck.feed.fleet.find(ref) if isinstance(ref, Ref) else None
-        if param is None or param.name in given or row is None:
+        if verb.takes_target or row is None:
+            return given
+        if verb.noun == row.NOUN:
+            told = {one.name: getattr(row, one.row) for one in verb.params if one.row and one.name not in given}
+            given = {**given, **told}
+        if param is None or param.name in given:
             return given
         node = row.id if row.NOUN == "node" else row.source
         known = node in self.deck.inventory.nodes or self.deck.feed.fleet.find(Ref("node", node)) is not None

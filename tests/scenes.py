@@ -75,7 +75,7 @@ async def jobs(console: Console, pilot: Pilot[Any]) -> None:
     await settle(console, pilot, lambda: len(console.screen_stack) > 1)
     await pilot.press("enter")
     await settle(console, pilot, lambda: len(console.deck.jobs) >= 3)
-    await pilot.press("J")
+    await pilot.press("ampersand")
     await asyncio.sleep(1.5)
 
 

@@ -160,6 +160,8 @@ class Form(Sheet[Arguments | None]):
     def _input(self, param: Param) -> Field | Choice:
         value = self._given.get(param.name, param.default)
         if param.type is bool:
+            if param.default is None:  # left alone, it stays as it is
+                return Choice(("", "no", "yes"), 0 if value is None else 2 if value else 1)
             return Choice(("no", "yes"), 1 if value else 0)
         if param.choices and not param.many:
             values = param.choices if param.required or param.default is not None else ("", *param.choices)
@@ -233,7 +235,7 @@ class Form(Sheet[Arguments | None]):
     def _value(self, param: Param, given: Field | Choice) -> Any:
         if isinstance(given, Field):
             return read_typed(param, given.value)
-        return given.value == "yes" if param.type is bool else given.value or None
+        return given.value == "yes" if param.type is bool and given.value else given.value or None
 
 
 def _hint(param: Param) -> str:
@@ -245,8 +247,8 @@ def _hint(param: Param) -> str:
 
 
 def needs_form(verb: Verb, given: Mapping[str, Any] | None = None) -> bool:
-    """Whether the verb's key must ask: it takes no target but inputs, or something required is not given."""
-    if not verb.takes_target and verb.params:
+    """Whether the verb's key must ask: it acts without a target but with inputs, or something required is not given."""
+    if not verb.takes_target and verb.params and not verb.view:
         return True
     return any(param.required and param.name not in (given or {}) for param in verb.params)
 

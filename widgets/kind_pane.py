@@ -31,6 +31,8 @@ class KindPane(Pane):
         self.name_of = kind.plural
         self.when_mounted: Callable[[], None] = lambda: None
         """Called once it can show something."""
+        self._wanted: Ref | None = None
+        """The row the cursor is to stand on as soon as it is there."""
         table = self.table
         self._answers: dict[str, Callable[[], object]] = {
             "console.down": lambda: table.action_move(1),
@@ -64,8 +66,19 @@ class KindPane(Pane):
         super().action_filter()
         take_keys(self._filter)
 
+    def arrive_at(self, ref: Ref) -> None:
+        """Put the cursor on a row, now or as soon as it is there; another key forgets it."""
+        self._wanted = None if self.go_to(ref) else ref
+
+    def show(self, fleet: Fleet, now: float | None = None, *, clock: str = "") -> None:
+        """Take a newer fleet."""
+        super().show(fleet, now, clock=clock)
+        if self._wanted is not None:
+            self.arrive_at(self._wanted)
+
     def press(self, ident: str) -> bool:
         """Answer to one of the console's bindings."""
+        self._wanted = None
         answer = self._answers.get(ident)
         if answer is None:
             return False

@@ -341,6 +341,16 @@ class Pane(Vertical):
         """The row under the cursor."""
         return self.table.cursor_ref
 
+    def go_to(self, ref: Ref) -> bool:
+        """Put the cursor on a row, and show it if a filter hides it; says whether there is such a row."""
+        if self.table.go_to(ref):
+            return True
+        if not self.table.state.filter.empty:
+            self.set_filter("")
+        if self.table.state.faults_only:
+            self.table.action_faults()
+        return self.table.go_to(ref)
+
     def focus_table(self) -> None:
         """Send the keys to the table."""
         self.table.focus()

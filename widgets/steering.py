@@ -10,8 +10,9 @@ from textual import on
 from app.backend import Refuse
 from app.deck import Deck
 from app.errors import ConfigurationError
-from app.fleet import Resource
+from app.fleet import Ref, Resource
 from app.kind import AnyKind, full_name
+from app.owner import owner
 from app.verb import Verb
 from widgets.command import CommandLine
 from widgets.describe import DescribePlace
@@ -20,6 +21,7 @@ from widgets.frame import Frame
 from widgets.help import HelpPlace
 from widgets.jobs import JobsPlace
 from widgets.key_hints import split_alt
+from widgets.kind_pane import KindPane
 from widgets.raw import RawPlace
 from widgets.search import Offer, open_palette
 from widgets.stage import OVERVIEW
@@ -50,6 +52,7 @@ class Steering(Frame):
             "open": lambda: self._of_cursor(DescribePlace),
             "raw-view": lambda: self._of_cursor(RawPlace),
             "copy": self._copy,
+            "jump-to-what-it-runs-on": self._jump,
             "overview": lambda: self.pane(OVERVIEW),
             "witness": lambda: self.visit(WitnessPlace),
             "jobs": lambda: self.visit(JobsPlace),
@@ -128,6 +131,22 @@ class Steering(Frame):
             self.tell("no row is chosen", bad=True)
         else:
             self.visit(lambda: make(ref))
+
+    def _jump(self) -> None:
+        """From the row under the cursor to what it runs on: container, node, guest, hypervisor."""
+        ref = getattr(self.place, "cursor_ref", None) or getattr(self.place, "ref", None)
+        row = self.deck.feed.fleet.find(ref) if isinstance(ref, Ref) else None
+        if row is None:
+            self.tell("no row is chosen", bad=True)
+            return
+        above = owner(self.deck.feed.fleet, self.deck.kinds.values(), row)
+        if above is None:
+            self.tell(f"nothing is known of what {full_name(row)} runs on")
+            return
+        self.pane(above.NOUN)
+        pane = self.stage.pane(above.NOUN)
+        if isinstance(pane, KindPane):
+            pane.arrive_at(above.ref)
 
     def _copy(self) -> None:
         if self.place is not None:

@@ -259,7 +259,7 @@ def _option(verb: Verb, param: Param) -> click.Option:
     if param.default not in (None, False, "", ()) and param.shape is Shape.OPTION and not param.secret:
         told = f"{told}  [default: {param.default}]".strip()
     if param.shape is Shape.FLAG:
-        both = f"{param.option}/--no-{param.option[2:]}" if param.default else param.option
+        both = param.option if param.default is False else f"{param.option}/--no-{param.option[2:]}"
         return click.Option([both, param.name], is_flag=True, help=told, default=None)
     # An explicit default, even None, would count as a value where one is required.
     presence: dict[str, Any] = {"required": True} if param.required and not param.secret else {"default": None}

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 from app import column
 from app.column import Column
 from app.errors import Unsupported
-from app.fleet import Resource
+from app.fleet import Ref, Resource
 from app.kind import Kind, plain_mood
 from app.plan import Plan, Risk
 from app.verb import Help, Rows, Sections, Stream, verb, view
@@ -54,6 +54,16 @@ class BulbVerbs:
         """Show what it is made of."""
         raise Unsupported
 
+    @view(key="o")
+    async def orders(
+        self,
+        bulb: Annotated[str | None, Help("of which; of all without", row="id")] = None,
+        *,
+        paid: bool | None = None,
+    ) -> Rows:
+        """Show what was ordered."""
+        raise Unsupported
+
     @view()
     async def details(self, target: Bulb) -> Sections:
         """Show what has to be asked for."""
@@ -73,5 +83,6 @@ KIND: Kind[Bulb] = Kind(
     figures={},
     under="lamp",
     details="details",
+    same=lambda bulb: Ref("lamp", "desk") if bulb.name == "led" else None,
     empty=("No bulbs are in stock.", "a orders one"),
 )

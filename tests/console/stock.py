@@ -58,6 +58,13 @@ def reset() -> Shelves:
     return SHELVES
 
 
+@dataclass(frozen=True)
+class Asked:
+    """How the orders were asked for."""
+
+    name: str
+
+
 class Stock(Backend, BulbVerbs, ShadeVerbs):
     """Tells of bulbs and shades."""
 
@@ -84,6 +91,10 @@ class Stock(Backend, BulbVerbs, ShadeVerbs):
             SHELVES.changed.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(SHELVES.changed.wait(), 0.1)
+
+    async def orders(self, bulb: str | None = None, *, paid: bool | None = None) -> Rows:
+        """What was asked for is what is shown."""
+        return Rows((Column("ASKED", lambda one: text(str(one.name)), 40),), (Asked(f"{bulb} {paid}"),))
 
     async def order(self, name: str, *, to: str | None = None) -> Plan:
         """Where it goes stands in the step."""

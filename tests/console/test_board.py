@@ -17,7 +17,7 @@ async def test_the_wallboard_shows_turns_and_does_nothing_else(world: World) -> 
         for _ in range(2):
             await eventually(lambda: "DEMO" in board.wallboard.render_line(1).text, 5, "a pretend fleet is labelled")
             await pilot.press("right")
-        await pilot.press("p", "r", "colon", "J", "x", "ctrl+p")
+        await pilot.press("p", "r", "colon", "J", "ampersand", "x", "ctrl+p")
         await pilot.pause()
         assert len(board.screen_stack) == 1
         await pilot.press("right", "left", "q")

@@ -155,7 +155,7 @@ async def test_jobs_go_on_elsewhere_and_are_cancelled_there(world: World) -> Non
         await to_row(it, "desk")
         await it.press("b")
         await it.until(lambda: "JOBS  charge desk ▇▇░░░░ 31 %" in it.screen(), it.screen())
-        await it.press("J")
+        await it.press("ampersand")
         await it.at("jobs")
         assert "charge --lamp desk" in it.screen()
         await it.press("x")
@@ -169,7 +169,7 @@ async def test_progress_is_measured_or_unknown() -> None:
         await to_row(it, "desk")
         await it.press("s")
         await it.until(lambda: it.deck.jobs)
-        await it.press("J")
+        await it.press("ampersand")
         await it.at("jobs")
         assert "%" not in it.lines()
 
@@ -212,7 +212,7 @@ async def test_what_an_earlier_console_began_is_told_with_what_the_system_says_n
     )
     async with driven(deck=deck) as it:
         await it.until(lambda: any("never told an end" in words for words in it.toasts()))
-        await it.press("J")
+        await it.press("ampersand")
         await it.at("jobs")
         await it.until(lambda: "charge shed" in it.lines())
         assert "now: shed is down" in it.lines()
@@ -274,7 +274,7 @@ async def test_help_lists_every_verb_and_filters() -> None:
 
 async def test_history_goes_back_forward_and_to_and_fro() -> None:
     async with driven() as it:
-        await it.press("0", "1", "w", "J")
+        await it.press("0", "1", "w", "ampersand")
         assert it.place_name == "jobs"
         await it.press("left_square_bracket", "left_square_bracket")
         assert it.place_name == "lamps"
@@ -321,7 +321,7 @@ async def test_what_is_typed_ahead_means_what_it_would_have_meant_slowly(world: 
     from textual import events
 
     async with driven() as it:
-        for char in "djky0w?J1/desk\rp:lamp tell hall\rJ":
+        for char in "djky0w?&1/desk\rp:lamp tell hall\r&":
             key = {"\r": "enter"}.get(char, char)
             it.console.post_message(events.Key(key, char if char.isprintable() else None))
         await it.until(lambda: world.done == ["tell desk", "tell hall"], str(world.done))
@@ -332,7 +332,22 @@ async def test_what_is_typed_ahead_means_what_it_would_have_meant_slowly(world: 
 async def test_every_place_stands_at_every_size(size: tuple[int, int], world: World) -> None:
     world.flood = 50
     async with driven(Inventory(), size=size) as it:
-        for keys in ("0", "1d", "1y", "1t", "1i", "1l", "J", "w", "?", "1/x\x1b", ":nodes\x1b", "1r\x1b", "1a\x1b"):
+        for keys in (
+            "0",
+            "1d",
+            "1y",
+            "1t",
+            "1i",
+            "1l",
+            "J",
+            "&",
+            "w",
+            "?",
+            "1/x\x1b",
+            ":nodes\x1b",
+            "1r\x1b",
+            "1a\x1b",
+        ):
             for char in keys:
                 await it.press({"?": "question_mark", "/": "slash", ":": "colon", "\x1b": "escape"}.get(char, char))
         for resized in ((20, 5), (100, 30), (21, 6), size):

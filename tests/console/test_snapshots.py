@@ -97,7 +97,7 @@ async def jobs(it: Driven) -> None:
     await it.press("enter")
     await it.until(lambda: len(it.deck.jobs) == 2 and not it.deck.running_jobs)
     it.console.toasts.clear()
-    await it.press("J")
+    await it.press("ampersand")
     await it.until(lambda: "the bulb is stuck" in it.screen() and "last: dim attic" in it.screen())
 
 

@@ -157,7 +157,7 @@ async def _fill(terminal: Terminal, times: int) -> None:
 async def test_a_terminal_that_does_not_read_holds_nothing_up(tmp_path: Path) -> None:
     with on_terminal(tmp_path, "flicker") as terminal:
         await _fill(terminal, 70)
-        terminal.send("J")
+        terminal.send("&")
         terminal.until(b"No job has run yet", 10)
 
 
@@ -241,7 +241,7 @@ def test_a_shell_has_the_terminal_and_the_screen_comes_back(tmp_path: Path) -> N
         terminal.until(b"got hello")
         terminal.until(b"cellar")
         terminal.until(b"exit code 3")
-        terminal.send("J")
+        terminal.send("&")
         terminal.until(b"JOBS")
         terminal.send("q")
         assert terminal.ended() == 0

@@ -130,7 +130,7 @@ async def test_a_pull_is_in_the_tray_and_its_layers_in_its_log(
             await doors.write(it, form._inputs["reference"], door.name("app:1"))  # pyright: ignore[reportPrivateUsage, reportArgumentType]
             await it.press("enter")
             await it.until(lambda: "pull" in it.screen().splitlines()[-1], it.screen())
-            await it.press("J", "enter")
+            await it.press("ampersand", "enter")
             await it.until(lambda: "downloading" in it.screen().lower(), it.screen())
             door.release()
             await it.until(lambda: it.screen().lower().count("pull complete") == 2, it.screen())
