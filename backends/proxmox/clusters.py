@@ -23,7 +23,7 @@ def clusters(context: Context) -> Clusters:
 class Clusters:
     """Makes each cluster's client on first use.
 
-    When a cluster's configuration changes its old client is closed and the next ``get`` gives a new one; so nobody
+    When a cluster's configuration changes its old client is closed and the next ``of`` gives a new one; so nobody
     keeps a client longer than for one action or one look.
     """
 
@@ -39,7 +39,7 @@ class Clusters:
         """The clusters of hosts.yaml as it stands now, those with mistakes as well."""
         return clusters_of(self._context.inventory())
 
-    def get(self, name: str) -> Client:
+    def of(self, name: str) -> Client:
         """A cluster's client, not necessarily connected. Raises Missing for a cluster nobody configured."""
         cluster = cluster_of(self._context.inventory(), name)
         known = self._clients.get(name)

@@ -55,6 +55,9 @@ class MissingPrivilege(Denied):
         self.privileges = privileges
 
 
+_PASSING = {"", "clone", "create", "disk", "fstrim", "mounted", "rollback", "snapshot", "snapshot-delete"}
+
+
 class Locked(Busy):
     """A guest, a storage or a configuration file is locked just now."""
 
@@ -68,9 +71,9 @@ class Locked(Busy):
         """The guest's lock: ``backup``, ``clone``; empty for the short lock of a file."""
 
     @property
-    def short(self) -> bool:
-        """Whether it is the lock of a file that somebody holds for seconds: trying again helps."""
-        return not self.lock
+    def passing(self) -> bool:
+        """Whether it goes by itself within moments, so that trying again helps; a backup's takes hours."""
+        return self.lock in _PASSING
 
 
 class Gone(Missing):
@@ -141,7 +144,7 @@ _TAKEN_SIGNS = re.compile(r"(?:unable to create|\bVM|\bCT|vmid)\b.*already exist
 _GONE = re.compile(
     r"Configuration file '[^']*' does not exist|no such (?:task|VM|CT|user|pool|snapshot|vmid)|"
     r"(?:snapshot|storage|VM|CT|pool|volume) '?[^' ]*'? does not exist|unable to find (?:configuration file|guest)|"
-    r"no such logical volume|unable to parse worker upid",
+    r"no such logical volume|unable to parse worker upid|hostname lookup '[^']*' failed",
     re.I,
 )
 _FULL = re.compile(
