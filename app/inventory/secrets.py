@@ -178,15 +178,20 @@ def _file(text: str, inventory: Inventory, where: str, private: bool) -> str:
         raise ConfigurationError("there is no such file", where=named, todo="write the secret into it, 0600") from None
     except OSError as error:
         raise ConfigurationError(f"it cannot be read: {error.strerror}", where=named) from None
-    with os.fdopen(descriptor, "rb") as stream:
-        seen = os.fstat(stream.fileno())
+    try:
+        seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode):
             raise ConfigurationError("it is not an ordinary file", where=named)
         if private and seen.st_uid != os.geteuid():
             raise ConfigurationError("it belongs to somebody else", where=named, todo="copy it to a file of your own")
         if private and seen.st_mode & 0o077:
             raise ConfigurationError("others may read it", where=named, todo=f"chmod 600 {path}")
-        return _decoded(stream.read(LARGEST + 1), named)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return _decoded(stream.read(LARGEST + 1), named)
+    except OSError as error:
+        raise ConfigurationError(f"it cannot be read: {error.strerror}", where=named) from None
+    finally:
+        os.close(descriptor)
 
 
 def _decoded(raw: bytes, where: str) -> str:

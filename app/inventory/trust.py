@@ -34,15 +34,18 @@ def trusted(state: Path) -> frozenset[str]:
         return frozenset()
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}", where=str(file)) from None
-    with os.fdopen(descriptor, "rb") as stream:
-        seen = os.fstat(stream.fileno())
+    try:
+        seen = os.fstat(descriptor)
         if not stat.S_ISREG(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
             raise ConfigurationError(
                 "it says which commands are trusted, and somebody else may have written it",
                 where=str(file),
                 todo="remove it, then trust them anew: quarterdeck config trust",
             )
-        text = stream.read(LARGEST).decode("ascii", "replace")
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            text = stream.read(LARGEST).decode("ascii", "replace")
+    finally:
+        os.close(descriptor)
     return frozenset(line.strip() for line in text.splitlines() if line.strip())
 
 
