@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app.errors import ConfigurationError, HostKeyError, QuarterdeckError
 from app.link import LinkCost
@@ -25,6 +25,9 @@ from backends.proxmox.failures import MissingPrivilege
 from backends.proxmox.login import Login, Passwords, Resolve
 from backends.proxmox.permissions import Permissions
 from backends.proxmox.tls import Trust
+
+if TYPE_CHECKING:
+    from backends.proxmox.websocket import ByteChannel
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +136,18 @@ class Client:
     ) -> Any:
         """Remove something; parameters go into the query. Never sent twice."""
         return (await self._call("DELETE", path, params, more, within))["data"]
+
+    async def websocket(self, path: str, params: wire.Params | None = None, /, **more: Any) -> ByteChannel:
+        """Open the websocket of a console, ``…/vncwebsocket`` with ``port`` and ``vncticket`` as termproxy gave them.
+
+        It goes to the URL in use, where the ticket came from. Close what comes back.
+        """
+        if not self._endpoints:
+            raise ConfigurationError("no url is configured", where=self.name)
+        shown = await self._login.current()
+        query = wire.encoded([*(params or {}).items(), *more.items()])
+        self._asked.append(self._clock())
+        return await self._endpoints[self._used].websocket(path, query, shown.of("GET"))
 
     def may(self, path: str, privilege: str) -> bool | None:
         """Whether the login holds a privilege at a path; ``None`` while that is not known."""

@@ -24,6 +24,8 @@ from backends.proxmox.tls import PORT, Trust, WrongPin, context_for, seen_certif
 if TYPE_CHECKING:
     import httpx
 
+    from backends.proxmox.websocket import ByteChannel
+
 CONNECTIONS = 4
 """At most, to one URL: pveproxy has three workers."""
 KEPT_S = 4.0
@@ -100,6 +102,7 @@ class Endpoint:
         self._cost = cost
         self._connect_s = connect_s
         self._http: httpx.AsyncClient | None = None
+        self._context: ssl.SSLContext | None = None
         self._opening = asyncio.Lock()
 
     async def send(self, request: Request) -> Answer:
@@ -132,6 +135,19 @@ class Endpoint:
             failed = await self._failed(error, request)
         raise failed
 
+    async def websocket(self, path: str, query: str, headers: Mapping[str, str]) -> ByteChannel:
+        """Open a websocket below ``/api2/json``, with the same check of the certificate. Raises as ``send`` does."""
+        from backends.proxmox import websocket
+
+        await self._opened()
+        url = f"{self.base.replace('http', 'ws', 1)}{_PREFIX}{path}{f'?{query}' if query else ''}"
+        context = self._context if self.base.startswith("https") else None
+        try:
+            return await websocket.opened(url, headers=headers, context=context, cost=self._cost, where=self.where)
+        except ssl.SSLError as error:
+            failed = await self._not_connected(error)
+        raise failed
+
     async def close(self) -> None:
         """End its connections."""
         http, self._http = self._http, None
@@ -152,9 +168,9 @@ class Endpoint:
     async def _made(self, trust: Trust) -> httpx.AsyncClient:
         import httpx
 
-        context = await asyncio.to_thread(context_for, trust, self._cost)
+        self._context = await asyncio.to_thread(context_for, trust, self._cost)
         return httpx.AsyncClient(
-            verify=context,
+            verify=self._context,
             trust_env=False,  # neither a proxy nor a .netrc has a say in where a token goes
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),  # a cookie would win over the token
             headers={"User-Agent": "quarterdeck"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 from urllib.parse import quote
@@ -147,7 +148,7 @@ class Login:
         if self._refused is not None:
             until, error = self._refused
             if self._clock() < until:
-                raise error.with_traceback(None)
+                raise copy(error)  # who catches it may add to it
             self._refused = None
 
     def _keep(self, error: QuarterdeckError) -> QuarterdeckError:
