@@ -1,0 +1,259 @@
+"""What the views of a guest list: snapshots, checkpoints, backups, tasks, firewall rules; alike for all hypervisors."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app import column
+from app.column import Cell, Column, Token
+from app.verb import RowAction, Rows
+
+CURRENT = "current"
+"""What the row is called that stands for the guest as it is now; it is no snapshot and nothing can be done to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One snapshot of a guest, or where the guest stands among them."""
+
+    name: str
+    depth: int = 0
+    """How far down the tree it stands."""
+    current: bool = False
+    """The guest as it is now: no snapshot."""
+    taken_at: float | None = None
+    """Seconds since the epoch."""
+    memory: bool | None = None
+    size_bytes: int | None = None
+    state: str = ""
+    """Of one that is being made or removed."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """One name under which several guests were snapshotted together."""
+
+    name: str
+    guests: int
+    """How many have it now."""
+    of: int | None = None
+    """How many had it when it was made; ``None`` where that is not known."""
+    taken_at: float | None = None
+    """Seconds since the epoch, of the first of them."""
+    members: str = ""
+    """Their ids."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backup:
+    """One backup of a guest."""
+
+    guest: str
+    """``lab/101``."""
+    name: str = ""
+    """What the guest was called, where that is known."""
+    taken_at: float | None = None
+    """Seconds since the epoch."""
+    size_bytes: int | None = None
+    cluster: str = ""
+    storage: str = ""
+    archive: str = ""
+    """As its storage calls it; what ``vm restore`` takes."""
+    protected: bool = False
+    verified: bool | None = None
+    """``None`` where nobody checked."""
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One task of a cluster."""
+
+    upid: str
+    cluster: str
+    node: str
+    type: str
+    """As its cluster calls it: qmclone, vzdump …"""
+    guest: str = ""
+    """What it is about; mostly a vmid."""
+    user: str = ""
+    started_at: float | None = None
+    """Seconds since the epoch."""
+    ended_at: float | None = None
+    """``None`` while it runs."""
+    status: str = ""
+    """``running``, ``OK``, ``WARNINGS: 2``, or what went wrong."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it is at work."""
+        return self.status == "running"
+
+    @property
+    def good(self) -> bool:
+        """Whether it ended well, warnings included."""
+        return self.status == "OK" or self.warned
+
+    @property
+    def warned(self) -> bool:
+        """Whether it ended well, but with warnings."""
+        return self.status.startswith("WARNINGS:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirewallRule:
+    """One rule of a guest's firewall, or its policy, which comes last."""
+
+    pos: int | None
+    """``None`` for a policy."""
+    enabled: bool = True
+    direction: str = ""
+    action: str = ""
+    protocol: str = ""
+    source: str = ""
+    dest: str = ""
+    port: str = ""
+    comment: str = ""
+
+
+def ago(moment: float | None, now: float | None = None) -> Cell:
+    """How long ago a moment was."""
+    if moment is None:
+        return Cell(column.UNKNOWN_TEXT, Token.MUTED)
+    age = max(0.0, (time.time() if now is None else now) - moment)
+    return Cell(column.duration_text(age), Token.TEXT, age)
+
+
+def _snapshot_name(one: Snapshot) -> Cell:
+    lead = "  " * one.depth
+    if one.current:
+        return Cell(f"{lead}▸ now", Token.ACCENT)
+    return Cell(f"{lead}{column.clean(one.name)}")
+
+
+SNAPSHOT_COLUMNS: tuple[Column[Any], ...] = (
+    Column("NAME", _snapshot_name, 26, help="indented below the one it was taken after"),
+    Column("TAKEN", lambda s: Cell("") if s.current else ago(s.taken_at), 6, "right", help="how long ago"),
+    Column(
+        "MEMORY",
+        lambda s: Cell("" if s.current or s.memory is None else "yes" if s.memory else "no", Token.MUTED),
+        6,
+        help="whether it goes on where it was",
+    ),
+    Column("STATE", lambda s: Cell(column.clean(s.state), Token.BUSY), 9, help="of one that is not finished"),
+    Column(
+        "DESCRIPTION", lambda s: Cell("") if s.current else column.text(s.description), 24, flex=True, help="what for"
+    ),
+)
+CHECKPOINT_COLUMNS: tuple[Column[Any], ...] = (
+    Column("NAME", lambda c: column.text(c.name), 24, help="what the snapshots are called"),
+    Column("GUESTS", lambda c: _share(c.guests, c.of), 8, "right", help="that have it now, of those that had"),
+    Column("TAKEN", lambda c: ago(c.taken_at), 6, "right", help="how long ago"),
+    Column("MEMBERS", lambda c: column.text(c.members), 30, flex=True, help="the guests"),
+)
+BACKUP_COLUMNS: tuple[Column[Any], ...] = (
+    Column("GUEST", lambda b: column.text(b.guest), 12, help="whose"),
+    Column("NAME", lambda b: column.text(b.name), 14, help="what it was called"),
+    Column("TAKEN", lambda b: ago(b.taken_at), 6, "right", help="how long ago"),
+    Column("SIZE", lambda b: column.size(b.size_bytes), 6, "right", help="as it lies there"),
+    Column("STORAGE", lambda b: column.text(b.storage), 10, help="where"),
+    Column("KEPT", lambda b: Cell("protected" if b.protected else "", Token.ACCENT), 9, help="may not be removed"),
+    Column("CHECKED", lambda b: _checked(b.verified), 8, help="whether it was verified"),
+    Column("ARCHIVE", lambda b: column.text(b.archive), 40, flex=True, help="what 'vm restore' takes"),
+    Column("NOTES", lambda b: column.text(b.notes), 20, help="kept with it"),
+)
+TASK_COLUMNS: tuple[Column[Any], ...] = (
+    Column("STARTED", lambda t: ago(t.started_at), 7, "right", help="how long ago"),
+    Column("TYPE", lambda t: column.text(t.type), 12, help="as its cluster calls it"),
+    Column("GUEST", lambda t: column.text(t.guest), 8, help="what it is about"),
+    Column("NODE", lambda t: column.text(t.node), 9, help="which hypervisor did it"),
+    Column("TOOK", lambda t: _took(t), 6, "right", help="how long it took"),
+    Column("BY", lambda t: column.text(t.user), 16, help="who began it"),
+    Column("CLUSTER", lambda t: column.text(t.cluster), 8, help="where"),
+    Column("ENDED", lambda t: _ended(t), 30, flex=True, help="how it ended"),
+    Column("UPID", lambda t: column.text(t.upid), 66, wide=True, help="what 'vm task-log' takes"),
+)
+RULE_COLUMNS: tuple[Column[Any], ...] = (
+    Column("POS", lambda r: column.number(r.pos) if r.pos is not None else Cell("last", Token.MUTED), 4, "right"),
+    Column("ON", lambda r: Cell("on" if r.enabled else "off", Token.OK if r.enabled else Token.MUTED), 3),
+    Column("DIR", lambda r: column.text(r.direction), 5, help="in, out, or forwarded"),
+    Column("ACTION", lambda r: _action(r.action), 7, help="what happens to it"),
+    Column("PROTO", lambda r: column.text(r.protocol), 6, help="protocol or macro"),
+    Column("SOURCE", lambda r: column.text(r.source), 18, help="from where"),
+    Column("DEST", lambda r: column.text(r.dest), 18, help="to where"),
+    Column("PORT", lambda r: column.text(r.port), 10, help="destination ports"),
+    Column("COMMENT", lambda r: column.text(r.comment), 24, flex=True, help="what for"),
+)
+
+
+def _share(have: int, of: int | None) -> Cell:
+    if of is None:
+        return column.number(have)
+    return Cell(f"{have}/{of}", Token.TEXT if have >= of else Token.WARN, have)
+
+
+def _checked(verified: bool | None) -> Cell:
+    if verified is None:
+        return Cell("")
+    return Cell("ok" if verified else "FAILED", Token.OK if verified else Token.CRIT)
+
+
+def _took(task: Task) -> Cell:
+    if task.started_at is None or task.ended_at is None:
+        return Cell("" if task.running else column.UNKNOWN_TEXT, Token.MUTED)
+    return column.duration(task.ended_at - task.started_at)
+
+
+def _ended(task: Task) -> Cell:
+    if task.running:
+        return Cell("running", Token.BUSY)
+    token = Token.WARN if task.warned else Token.OK if task.good else Token.CRIT
+    return Cell(column.clean(task.status) or column.UNKNOWN_TEXT, token if task.status else Token.MUTED)
+
+
+def _action(action: str) -> Cell:
+    tokens = {"ACCEPT": Token.OK, "DROP": Token.CRIT, "REJECT": Token.WARN}
+    return Cell(column.clean(action), tokens.get(action.upper(), Token.TEXT))
+
+
+def snapshot_rows(items: Sequence[Snapshot], note: str = "") -> Rows:
+    """The tree of snapshots, with the keys that go back to one and remove one."""
+    actions = (
+        RowAction(key="r", verb="rollback", label="rollback", take={"name": "name"}),
+        RowAction(key="x", verb="delete-snapshot", label="delete", take={"name": "name"}),
+    )
+    return Rows(SNAPSHOT_COLUMNS, tuple(items), actions, note)
+
+
+def checkpoint_rows(items: Sequence[Checkpoint], note: str = "") -> Rows:
+    """The checkpoints, newest first."""
+    return Rows(CHECKPOINT_COLUMNS, _newest(items, lambda one: one.taken_at), (), note)
+
+
+def backup_rows(items: Sequence[Backup], note: str = "") -> Rows:
+    """The backups, newest first, with the key that makes a new guest of one."""
+    restore = RowAction(key="r", verb="restore", label="restore", take={"archive": "archive", "cluster": "cluster"})
+    return Rows(BACKUP_COLUMNS, _newest(items, lambda one: one.taken_at), (restore,), note)
+
+
+def task_rows(items: Sequence[Task], note: str = "", every: float | None = None) -> Rows:
+    """The tasks, those that run first and then the newest, with the keys that read the log of one and stop it."""
+    actions = (
+        RowAction(key="l", verb="task-log", label="log", take={"upid": "upid"}),
+        RowAction(key="x", verb="task-stop", label="stop", take={"upid": "upid"}),
+    )
+    newest = _newest(items, lambda one: one.started_at)
+    return Rows(TASK_COLUMNS, tuple(sorted(newest, key=lambda one: not one.running)), actions, note, every)
+
+
+def rule_rows(items: Sequence[FirewallRule], note: str = "") -> Rows:
+    """The rules in the order in which they are tried."""
+    return Rows(RULE_COLUMNS, tuple(items), (), note)
+
+
+def _newest(items: Sequence[Any], moment: Callable[[Any], float | None]) -> tuple[Any, ...]:
+    return tuple(sorted(items, key=lambda one: -(moment(one) or 0.0)))
