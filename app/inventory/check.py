@@ -233,8 +233,8 @@ def exposed(document: Document, data: Mapping[str, Any], path: Path) -> list[Mis
     found: list[Mistake] = []
     open_to_others: bool | None = None
     for place, value in secrets.found(data):
-        if not isinstance(value, str):
-            continue
+        if not isinstance(value, str) or not value:
+            continue  # the shape has said so
         if wrong := secrets.problem(value):
             found.append(document.mistake(place, f"'{shown(_subject(place))}': {wrong}"))
         elif secrets.form(value) == "literal" and secrets.secret(place):

@@ -5,6 +5,7 @@
     ${NAME}        an environment variable, alone or inside a longer text: root@pam!ops=${PVE_SECRET}
     file:PATH      the text of a file, relative to hosts.yaml, ~ for the home folder; the operator's own, 0600
     cmd:COMMAND    the first line of what a command prints; run by sh beside hosts.yaml, trusted once before
+    ask            a password only: typed when it is needed, and kept in memory by who asked
     anything else  the secret itself, only where nobody but its owner may read hosts.yaml
 
 No message ever holds a secret, or the text of a command, which may hold one.
@@ -35,7 +36,8 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
-Form = Literal["env", "file", "cmd", "literal"]
+Form = Literal["env", "file", "cmd", "ask", "literal"]
+ASK = "ask"
 
 
 def form(reference: str) -> Form:
@@ -44,15 +46,17 @@ def form(reference: str) -> Form:
         return "file"
     if reference.startswith("cmd:"):
         return "cmd"
+    if reference == ASK:
+        return "ask"
     return "env" if "${" in reference else "literal"
 
 
 def shown(reference: str) -> str:
-    """A reference as it may be shown to its owner: a secret that stands there itself is covered."""
+    """A reference as it may be shown to its owner: a secret that stands there itself is left out."""
     said = form(reference)
     if said == "literal":
         return "written in hosts.yaml"
-    return ", ".join(f"${{{name}}}" for name in _VARIABLE.findall(reference)) if said == "env" else reference
+    return " ".join(f"${{{name}}}" for name in _VARIABLE.findall(reference)) if said == "env" else reference
 
 
 def problem(reference: str) -> str:
@@ -119,7 +123,7 @@ async def resolve(
     ConfigurationError, which never holds the secret, and TimedOut for a command or a file system that does not answer.
     """
     where = _place(reference, inventory)
-    if wrong := problem(reference):
+    if wrong := problem(reference) or ("it is to be typed, and stands nowhere" if reference == ASK else ""):
         raise ConfigurationError(wrong, where=where, todo=FORMS)
     try:
         async with asyncio.timeout(timeout):

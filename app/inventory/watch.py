@@ -12,8 +12,11 @@ from app.inventory import load
 from app.inventory.find import distrusted
 from app.inventory.model import InvalidInventory, Inventory, Mistake
 
-Stamp = tuple[int, int, int, int] | None
-"""What a look at a file costs nothing to compare: device, inode, size, time of change; ``None`` where it is not."""
+Stamp = tuple[int, int, int, int, int] | None
+"""What a look at a file costs nothing to compare: mode, device, inode, size, time of change; ``None``: no file.
+
+The mode counts for itself: a secret may stand only in a file that nobody else may read.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ async def changes(inventory: Inventory, tell: Callable[[Change], None], *, every
     current: Inventory | None = inventory
     path, watched, trusted, told = inventory.path, inventory.watched, inventory.trusted, inventory.digests
     stamps: tuple[Stamp, ...] = ()
+    modes: tuple[int, ...] = ()
     settled = False
     while True:
         now = await asyncio.to_thread(_stamps, watched)
@@ -44,7 +48,8 @@ async def changes(inventory: Inventory, tell: Callable[[Change], None], *, every
         elif not settled:
             settled = True
             content = await asyncio.to_thread(_content, watched)
-            if content != told:
+            known, modes = modes, tuple(one[0] if one else 0 for one in stamps)
+            if content != told or (modes != known and (known or inventory.private)):
                 change, told = await asyncio.to_thread(_read, path, trusted), content
                 if change.inventory is not None:
                     found = change.inventory
@@ -78,7 +83,7 @@ def _stamp(path: Path) -> Stamp:
         seen = path.stat()
     except OSError:
         return None
-    return seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
+    return seen.st_mode, seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns
 
 
 def _content(watched: tuple[Path, ...]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from app.errors import Missing
+from app.inventory import secrets
 from app.inventory.model import Inventory
 from app.inventory.pattern import nearest
 from app.paths import home
@@ -106,7 +107,7 @@ class Cluster:
     """Without the realm."""
     realm: str = "pam"
     password: str | None = field(default=None, repr=False)
-    """A reference."""
+    """A reference; ``None`` beside a user: it is asked for."""
     fingerprints: tuple[str, ...] = ()
     """SHA-256 of the certificates that are accepted, ``AA:BB:…``; where there are any, nothing else counts."""
     ca: Path | None = None
@@ -182,7 +183,7 @@ def _cluster(name: str, values: Mapping[str, Any], folder: Path) -> Cluster:
         token=values.get("token"),
         user=user,
         realm=values.get("realm") or realm or "pam",
-        password=values.get("password"),
+        password=values.get("password") if values.get("password") != secrets.ASK else None,
         fingerprints=tuple(pieces.fingerprint(one) for one in ([prints] if isinstance(prints, str) else prints)),
         ca=located(ca, folder) if ca else None,
         node_map=MappingProxyType(dict(values.get("node_map") or {})),

@@ -125,7 +125,7 @@ class Cluster(Strict):
     urls: list[Url] | None = Field(None, description="tried in order when the first does not answer")
     token: Secret | None = Field(None, description="USER@REALM!TOKENID=SECRET, as ${NAME}, file:PATH or cmd:COMMAND")
     user: Annotated[str, checked(pieces.user)] | None = None
-    password: Secret | None = None
+    password: Secret | None = Field(None, description="${NAME}, file:PATH, cmd:COMMAND, or ask: typed and not kept")
     realm: Annotated[str, checked(pieces.check_realm)] | None = Field(None, description="pam where it is left out")
     fingerprint: Prints | None = Field(None, description="of the certificates that are accepted")
     ca: Annotated[Text, checked(plain("a path holds no control characters", _PLAIN))] | None = Field(

@@ -82,9 +82,6 @@ def _login(document: Document, path: KeyPath, values: Values) -> Iterator[Mistak
     said, realm = pieces.user(user)[1], values.get("realm")
     if said and realm and said != realm:
         yield document.mistake((*path, "realm"), f"'realm': the user's own is '{shown(said)}'")
-    if password == "ask":  # noqa: S105
-        what = f"'password': nobody is asked for it: {secrets.FORMS}"
-        yield document.mistake((*path, "password"), what)
 
 
 def _token(document: Document, path: KeyPath, token: str) -> Iterator[Mistake]:

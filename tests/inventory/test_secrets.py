@@ -56,11 +56,15 @@ async def refused(reference: str, inventory: Inventory, state: Path, *, timeout:
     return str(caught.value)
 
 
-def test_a_text_is_one_of_four_forms() -> None:
-    said = ["${A}", "root@pam!t=${A}", "file:a", "cmd:a", "root@pam!t=1"]
-    assert [secrets.form(one) for one in said] == ["env", "env", "file", "cmd", "literal"]
+def test_a_text_is_one_of_five_forms() -> None:
+    said = ["${A}", "root@pam!t=${A}", "file:a", "cmd:a", "ask", "root@pam!t=1"]
+    assert [secrets.form(one) for one in said] == ["env", "env", "file", "cmd", "ask", "literal"]
     assert secrets.shown("root@pam!t=1") == "written in hosts.yaml"
-    assert secrets.shown("x${A}${B}") == "${A}, ${B}"
+    assert secrets.shown("x${A}${B}") == "${A} ${B}"
+
+
+async def test_what_is_asked_for_stands_nowhere(state: Path) -> None:
+    assert "it is to be typed" in await refused("ask", Inventory(), state)
 
 
 async def test_environment_variables(make: Make, state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

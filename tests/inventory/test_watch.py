@@ -53,6 +53,21 @@ async def test_a_broken_file_is_told_with_its_mistakes_and_so_is_its_mending(wri
     assert told[1].inventory is not None
 
 
+async def test_closing_a_file_to_others_mends_what_it_was_refused_for(write: Write) -> None:
+    path = write("proxmox: {lab: {url: 'https://10.0.1.10:8006', token: 'root@pam!ops=5e1ec7ed'}}\n")
+    path.chmod(0o644)
+    inventory = load(path)
+    assert [one.cluster for one in inventory.mistakes] == ["lab"]
+    async with watching(inventory) as told:
+        path.chmod(0o600)
+        await eventually(lambda: told)
+        assert told[0].inventory is not None
+        assert told[0].inventory.mistakes == ()
+        path.chmod(0o640)
+        await eventually(lambda: len(told) == 2)
+    assert [one.cluster for one in told[1].mistakes] == ["lab"]
+
+
 async def test_a_deleted_file_leaves_the_old_inventory_in_use(write: Write) -> None:
     path = write("nodes: {a: {ssh: a}}\n")
     async with watching(load(path)) as told:
