@@ -21,7 +21,7 @@ _LAST = 20
 _EMPTY = "no content"
 _PERCENT = re.compile(
     r"\((?P<a>\d{1,3}(?:\.\d+)?)\s?%\)|^INFO:\s+(?P<b>\d{1,3})%|^progress (?P<c>\d{1,3}(?:\.\d+)?)%|"
-    r"(?:^|[ :])(?P<d>\d{1,3}(?:\.\d+)?)\s?% (?:complete|done)"
+    r"progression: (?P<d>\d{1,3}(?:\.\d+)?) ?%|\b(?P<e>\d{1,3}(?:\.\d+)?) ?% (?:complete|done)"
 )
 
 
