@@ -303,7 +303,6 @@ async def test_no_line_of_a_recorded_log_is_lost_or_told_twice(tmp_path: Path) -
         body = current[0]
         return answer(json.dumps({"data": body["data"][start:], "total": body.get("total", len(body["data"]))}))
 
-    progressed = False
     async with (
         raw_peer(identity, reply) as peer,
         talking(peer.url, fingerprints=(identity.fingerprint,)) as client,
@@ -317,5 +316,31 @@ async def test_no_line_of_a_recorded_log_is_lost_or_told_twice(tmp_path: Path) -
                 told += await log.more()
             expected = [row["t"] for row in bodies[-1]["data"]]
             assert told == ([] if expected == ["no content"] else [unescaped(line) for line in expected])
-            progressed = progressed or any(percent_of(line) is not None for line in told)
-    assert progressed
+
+
+def test_progress_is_read_from_recorded_logs_and_nothing_else_is_taken_for_it() -> None:
+    shares: list[float] = []
+    for _, request, response in _interactions():
+        if request["path"].endswith("/log") and response["status"] == 200:
+            for row in response["body"]["data"]:
+                share = percent_of(row["t"])
+                assert (share is not None) is ("progression:" in row["t"]), row["t"]
+                shares += [] if share is None else [share]
+    assert len(shares) > 100
+    assert 0 <= min(shares) <= max(shares) <= 100
+
+
+@pytest.mark.parametrize(
+    ("line", "share"),
+    [
+        ("transferred 1.0 GiB of 32.0 GiB (3.12%)", 3.12),
+        ("INFO:  12% (1.2 GiB of 10.0 GiB) in 3s, read: 400.0 MiB/s, write: 390.0 MiB/s", 12),
+        ("progress 45% (read 4831838208 bytes, duration 9 sec)", 45),
+        ("mirror-scsi0: transferred 2.0 GiB of 2.0 GiB (100.00%) in 5s, ready", 100),
+        ("transferred: 12562779 bytes remaining: 1061179045 bytes total: 1073741824 bytes progression: 1.17 %", 1.17),
+        ("the pool is 95% full", None),
+        ("(999.00%)", None),
+    ],
+)
+def test_how_far_a_line_says_a_task_is(line: str, share: float | None) -> None:
+    assert percent_of(line) == share
