@@ -6,17 +6,23 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
 
 from app.fleet import Ref, Resource
 from app.plan import Report, Result, Run, Step
 from app.verb import Line
-from backends.demo.world import World
 
 PACE_S = 0.15
 """How long a pretend piece of work takes."""
 
 
-def doing(world: World, change: Callable[[], None], said: str = "", pieces: int = 1) -> Run:
+class Changing(Protocol):
+    """A pretend world that counts what was done to it."""
+
+    changes: int
+
+
+def doing(world: Changing, change: Callable[[], object], said: str = "", pieces: int = 1) -> Run:
     """Work for ``pieces`` moments, then change the world."""
 
     async def run(report: Report) -> Result:
@@ -31,7 +37,7 @@ def doing(world: World, change: Callable[[], None], said: str = "", pieces: int 
     return run
 
 
-def step(world: World, target: Resource | Ref, text: str, change: Callable[[], None], said: str = "") -> Step:
+def step(world: Changing, target: Resource | Ref, text: str, change: Callable[[], object], said: str = "") -> Step:
     """One step of one moment."""
     return Step(target, text, doing(world, change, said))
 

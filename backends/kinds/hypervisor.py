@@ -154,8 +154,8 @@ def as_json(hypervisor: Hypervisor) -> dict[str, Any]:
 class HypervisorVerbs:
     """What an operator can do to a hypervisor as part of its cluster; as a machine it is a node."""
 
-    @view()
-    async def details(self, target: Hypervisor) -> Sections:
+    @view(name="details")
+    async def hypervisor_details(self, target: Hypervisor) -> Sections:
         """Show its software, load, memory, storages and network interfaces."""
         raise Unsupported
 

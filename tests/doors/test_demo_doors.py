@@ -23,6 +23,9 @@ from widgets.textview import TextPlace
 CATALOG = Catalog({noun: kind.verbs for noun, kind in registry.kinds(DEMO).items()})
 VERBS = {verb.id: verb for verb in CATALOG if not verb.view}
 
+TASK = "UPID:pve2:00001000:00000000:FFFFF1F0:vzdump:120:ops@pam:"
+"""The first task of the pretend cluster."""
+
 GIVEN: dict[str, dict[str, str]] = {
     "node.exec": {"command": "echo 'two words' | tail -1"},
     "node.signal": {"pid": "137", "signal": "HUP"},
@@ -45,6 +48,21 @@ GIVEN: dict[str, dict[str, str]] = {
     "image.prune": {"node": "pi1"},
     "volume.prune": {"node": "pi1"},
     "network.prune": {"node": "pi1"},
+    "vm.clone": {"name": "web3", "to": "pve2", "memory": "4G"},
+    "vm.spawn": {"count": "3", "name": "worker"},
+    "vm.build": {"name": "hub"},
+    "vm.snapshot": {"name": "before-upgrade"},
+    "vm.rollback": {"name": "before-run-7"},
+    "vm.delete-snapshot": {"name": "before-run-7"},
+    "vm.checkpoint": {"name": "monday"},
+    "vm.restore": {"archive": "nas:backup/vzdump-qemu-110-pretend.vma.zst"},
+    "vm.migrate": {"to": "pve3"},
+    "vm.resize": {"disk": "scsi0", "size": "+10G"},
+    "vm.set": {"cores": "8", "tag": "agents"},
+    "vm.destroy": {"stop": "yes"},
+    "vm.isolate": {"network": "machines"},
+    "vm.task-stop": {"upid": TASK},
+    "vm.trust": {"cluster": "lab"},
     "project.add": {"name": "wiki", "path": "~/src/wiki", "to": "pi1"},
 }
 """What is typed where a verb takes more than a target; a required input without an entry here fails its test."""
@@ -60,6 +78,9 @@ TARGETS = {
     "image": "pi1/redis:7.2-alpine",
     "volume": "pi1/carbonac_redis-data",
     "network": "pi1/carbonac_default",
+    "vm": "lab/120",
+    "hypervisor": "lab/pve1",
+    "storage": "lab/pve1/local-lvm",
 }
 """Whom the verbs of a kind are done to."""
 
