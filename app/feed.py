@@ -30,7 +30,7 @@ STALE_AFTER = 3
 LONGEST_WAIT = 32.0
 """Seconds between two attempts at most."""
 STAGGER = 0.005
-"""Seconds between the starts of two sources, so that a thousand hosts are not greeted at once."""
+"""Seconds between the starts at two hosts, so that a thousand of them are not greeted at once."""
 
 Listener = Callable[[Fleet], None]
 
@@ -53,6 +53,8 @@ class Watched:
     """Set once something was seen or found to be wrong: a first reading that waits for nothing more."""
     fault: str | None = None
     ours: bool = False
+    absent: bool = False
+    """It said that there is nothing to tell of: nothing of it ages, and its silence says nothing."""
     restarts: int = 0
 
 
@@ -72,7 +74,8 @@ class Feed:
         self._figures = {noun: kind.figures for noun, kind in kinds.items()}
         self._clock = clock
         self._watched: dict[tuple[str, str], Watched] = {}
-        self._pending: dict[ReadingKey, Reading] = {}
+        self._pending: dict[ReadingKey, Reading | None] = {}
+        """What the next fleet has that this one has not; ``None`` for a reading that it is to have no longer."""
         self._listeners: list[Listener] = []
         self._published_at = float("-inf")
         self._publishing: asyncio.TimerHandle | None = None
@@ -114,22 +117,28 @@ class Feed:
     ) -> None:
         """Watch what the inventory says: sources whose fingerprint stayed the same are left alone.
 
-        ``stagger`` is in seconds from one start to the next; 0 where starting contacts nobody.
+        ``stagger`` is in seconds from one host to the next; 0 where starting contacts nobody. Sources of one name are
+        one host's, who is greeted once: they start together.
         """
         found: dict[tuple[str, str], tuple[Source, Backend]] = {}
         for backend in self._backends.values():
             for source in backend.sources(inventory):
                 if wanted(source):
                     found[(source.backend, source.name)] = (source, backend)
+        left: dict[tuple[str, str], set[ReadingKey]] = {}
+        """What sources that are begun anew had told: the new watch answers for it."""
         for key, watched in list(self._watched.items()):
             if key not in found or found[key][0] != watched.source:
                 self._drop(key, watched, forget=key not in found)
-        for number, (key, (source, backend)) in enumerate(found.items()):
+                left[key] = watched.keys
+        turns: dict[str, int] = {}
+        for key, (source, backend) in found.items():
+            turn = turns.setdefault(source.name, len(turns))
             if key not in self._watched:
-                watched = Watched(source, backend, alive_at=self._clock())
+                watched = Watched(source, backend, alive_at=self._clock(), keys=left.get(key, set()))
                 self._watched[key] = watched
                 watched.task = asyncio.create_task(
-                    self._supervise(watched, number * stagger), name=f"watch {source.backend}/{source.name}"
+                    self._supervise(watched, turn * stagger), name=f"watch {source.backend}/{source.name}"
                 )
         if self._ageing is None:
             self._ageing = asyncio.create_task(self._age(), name="ageing")
@@ -234,12 +243,12 @@ class Feed:
             await asyncio.sleep(0.5)
             now = self._clock()
             for watched in self._watched.values():
-                if now - watched.alive_at > STALE_AFTER * watched.source.interval:
+                if not watched.absent and now - watched.alive_at > STALE_AFTER * watched.source.interval:
                     self._mark_stale(watched, now)
 
     def _mark_stale(self, watched: Watched, now: float) -> None:
         for key in watched.keys:
-            reading = self._pending.get(key) or self.fleet.readings.get(key)
+            reading = self._newest(key)
             if reading is None or reading.stale or reading.waiting:
                 continue
             words = watched.fault or f"no answer for {now - watched.alive_at:.0f} s"
@@ -250,6 +259,7 @@ class Feed:
     def seen(self, watched: Watched, reading: Reading) -> None:
         """Take a reading; a source that speaks is alive."""
         watched.alive_at = self._clock()
+        watched.absent = False
         if reading.fault != watched.fault:
             if reading.fault:
                 log.warning("%s/%s: %s", reading.backend, reading.source, reading.fault)
@@ -257,7 +267,7 @@ class Feed:
                 log.info("%s/%s: answers again", reading.backend, reading.source)
         watched.fault, watched.ours = reading.fault, reading.ours
         for key in watched.keys - watched.said.keys() - {reading.key}:  # stood for rows nobody had told of yet
-            blank = self._pending.get(key) or self.fleet.readings.get(key)
+            blank = self._newest(key)
             if blank is not None and blank.fault:
                 self._put(replace(blank, fault=None, ours=False, stale=False))
         watched.keys.add(reading.key)
@@ -276,6 +286,7 @@ class Feed:
         """Nothing changed: what was last said stands and is young again, a fault or staleness since then is over."""
         now = self._clock()
         watched.alive_at = now
+        watched.absent = False
         watched.named.set()
         watched.told.set()
         faults = [reading for reading in watched.said.values() if reading.fault]
@@ -287,13 +298,31 @@ class Feed:
                 self._record(reading)
             self._put(reading)
 
+    def absent(self, watched: Watched) -> None:
+        """There is nothing at this source: it has no readings, and is not waited for, until it says something."""
+        if watched.absent:
+            return
+        watched.absent = True
+        watched.fault, watched.ours = None, False
+        for key in watched.keys:
+            reading = self._newest(key)
+            if reading is not None and self.history is not None:
+                for item in reading.items:
+                    self.history.forget(item.ref)
+            self._change(key, None)
+        watched.keys.clear()
+        watched.said.clear()
+        watched.named.set()
+        watched.told.set()
+
     def failed(self, watched: Watched, words: str, *, ours: bool) -> None:
         """The source did not answer: the last items stay, with the fault; they become stale in time."""
+        watched.absent = False
         if words != watched.fault:
             log.warning("%s/%s: %s", watched.source.backend, watched.source.name, words)
         watched.fault, watched.ours = words, ours
         for key in watched.keys:
-            reading = self._pending.get(key) or self.fleet.readings.get(key)
+            reading = self._newest(key)
             if reading is not None and (reading.fault, reading.ours) != (words, ours):
                 self._put(replace(reading, fault=words, ours=ours))
         if not watched.keys:
@@ -317,8 +346,15 @@ class Feed:
 
     # -- handing out ----------------------------------------------------------------------------------------------
 
+    def _newest(self, key: ReadingKey) -> Reading | None:
+        """What was put last, handed out or not."""
+        return self._pending[key] if key in self._pending else self.fleet.readings.get(key)
+
     def _put(self, reading: Reading) -> None:
-        self._pending[reading.key] = reading
+        self._change(reading.key, reading)
+
+    def _change(self, key: ReadingKey, reading: Reading | None) -> None:
+        self._pending[key] = reading
         if self._publishing is None:
             wait = self._published_at + PUBLISH_EVERY - self._clock()
             loop = asyncio.get_running_loop()
@@ -330,8 +366,8 @@ class Feed:
             self._publishing = None
         self._published_at = self._clock()
         if self._pending:
-            readings, self._pending = self._pending, {}
-            self.fleet = self.fleet.with_readings(readings.values())
+            changes, self._pending = self._pending, {}
+            self.fleet = self.fleet.changed(changes)
             self._hand_out()
 
     def _hand_out(self) -> None:
@@ -356,6 +392,10 @@ class _Emitter:
     def alive(self) -> None:
         if self._feed.watches(self._watched):
             self._feed.alive(self._watched)
+
+    def absent(self) -> None:
+        if self._feed.watches(self._watched):
+            self._feed.absent(self._watched)
 
     def fault(self, words: str, *, ours: bool = False) -> None:
         if self._feed.watches(self._watched):

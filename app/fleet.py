@@ -180,7 +180,9 @@ class _Places:
 
 def _same_resources(old: Reading | None, new: Reading) -> bool:
     """Whether both tell of the same resources in the same order."""
-    if old is None or len(old.items) != len(new.items):
+    if old is None:
+        return not new.items
+    if len(old.items) != len(new.items):
         return False
     return old.items is new.items or all(
         one is other or (one.id == other.id and one.NOUN == other.NOUN)
@@ -210,12 +212,18 @@ class Fleet:
 
     def with_readings(self, readings: Iterable[Reading]) -> Fleet:
         """A new fleet with several readings replaced at once; one copy of the map for all of them."""
+        return self.changed({reading.key: reading for reading in readings})
+
+    def changed(self, changes: Mapping[ReadingKey, Reading | None]) -> Fleet:
+        """A new fleet in which some readings are others, or are no longer there."""
         changed = dict(self.readings)
         same = bool(self._known)
-        for reading in readings:
-            key = reading.key
-            same = same and _same_resources(changed.get(key), reading)
-            changed[key] = reading
+        for key, reading in changes.items():
+            if reading is None:
+                same = changed.pop(key, None) is None and same
+            else:
+                same = same and _same_resources(changed.get(key), reading)
+                changed[key] = reading
         return Fleet(MappingProxyType(changed), self._known if same else [])
 
     def without_source(self, backend: str, source: str) -> Fleet:

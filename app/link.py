@@ -180,6 +180,8 @@ class Probe(Generic[P]):
     """
     after: str = ""
     """A probe that begins some moments before this one in each session: rates need two looks with time between."""
+    first: bool = False
+    """A SLOW probe that others wait for: asked at the start and after each reconnect, before those that are due."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from app.inventory.model import Inventory
 from backends import node_rows
 from backends.compose.node_stacks import NodeStacks
 from backends.compose.verbs import ComposeVerbs
+from backends.docker.presence import engine_there
 
 INTERVAL_S = 5.0
 """An engine says by itself what happens; so often the figures are looked at."""
@@ -41,6 +42,8 @@ class Compose(ComposeVerbs, Backend):
         watched = self.nodes.get(source.name)
         if watched is None or watched.source != source:
             stacks = self.declared_on(source.name)
+            if not stacks:
+                await engine_there(self.context, source.name, emit, nudge)
             wheres = {one.name: self.where_declared(source.name, one) for one in stacks if one.fault is None}
             watched = NodeStacks(source, stacks, wheres, self.context, self.engines, self.programs)
             self.nodes[source.name] = watched

@@ -12,6 +12,7 @@ from app.inventory.model import Inventory
 from backends import node_rows
 from backends.docker.contract import Engines
 from backends.docker.node_readings import NodeReadings
+from backends.docker.presence import engine_there
 from backends.docker.registry.freshness import freshness
 from backends.docker.verbs.containers import ContainerActions
 from backends.docker.verbs.images import ImageActions
@@ -53,6 +54,7 @@ class Docker(ContainerActions, ContainerLogs, ImageActions, VolumeActions, Netwo
         """Turn what the engine tells, and what the node's sampler reads beside it, into rows."""
         readings = self._readings.get(source.name)
         if readings is None or readings.source != source:
+            await engine_there(self.context, source.name, emit, nudge)
             newer = self.context.shared(freshness).newer
             readings = self._readings[source.name] = NodeReadings(source, self.context, self.engines, newer)
         end = self.context.shared(freshness).listen(source.name, readings.look_again)

@@ -10,8 +10,10 @@ from app.backend import Backend, Context, Emit, Source
 from app.inventory.model import Inventory
 from backends import node_rows
 from backends.docker.contract import Engines
+from backends.docker.presence import engine_there
 from backends.projects.adding import AddVerb
 from backends.projects.lifecycle import LifeVerbs
+from backends.projects.listing import Listing
 from backends.projects.registry import Registry
 from backends.projects.views import ProjectViews
 
@@ -28,6 +30,7 @@ class Projects(AddVerb, LifeVerbs, ProjectViews, Backend):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.registry = Registry(context.state)
+        self.listing = Listing(self.registry)
 
     @property
     def engines(self) -> Engines:
@@ -50,7 +53,14 @@ class Projects(AddVerb, LifeVerbs, ProjectViews, Backend):
         """Turn what the engine tells and the registry holds into rows."""
         from backends.projects.watching import NodeProjects
 
-        await NodeProjects(source, self.context, self.engines, self.registry).run(emit, nudge)
+        listing, node = self.listing, source.name
+        end = listing.listen(node, nudge.set)
+        try:
+            await listing.look()
+            await engine_there(self.context, node, emit, nudge, enough=lambda: bool(listing.on(node) or listing.broken))
+            await NodeProjects(source, self.context, self.engines, listing).run(emit, nudge)
+        finally:
+            end()
 
     def settings(self) -> Mapping[str, str]:
         """Where the list of projects is."""

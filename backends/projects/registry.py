@@ -84,6 +84,18 @@ class Registry:
             rows = db.execute("SELECT * FROM projects WHERE node = ? ORDER BY name", (node,)).fetchall()
         return tuple(_registered(row) for row in rows)
 
+    def all(self) -> dict[str, tuple[Registered, ...]]:
+        """The projects of every node that has some, by name."""
+        if not self.path.exists():
+            return {}
+        with self._open() as db:
+            rows = db.execute("SELECT * FROM projects ORDER BY node, name").fetchall()
+        found: dict[str, tuple[Registered, ...]] = {}
+        for row in rows:
+            one = _registered(row)
+            found[one.node] = (*found.get(one.node, ()), one)
+        return found
+
     def get(self, node: str, name: str) -> Registered | None:
         """One project; ``None`` where nobody added it here."""
         if not self.path.exists():

@@ -15,12 +15,13 @@ from backends.kinds.project import Project
 from backends.node_rows import words
 from backends.projects import rows
 from backends.projects.definition import Definition
-from backends.projects.registry import Registered, Registry, being_launched
+from backends.projects.listing import Listing
+from backends.projects.registry import being_launched
 from backends.standing import ours
 from backends.waking import wait
 
-LOOK_EVERY_S = 2.0
-"""Seconds between two looks at the registry's file: a ``stat`` each, for other consoles write it too."""
+BEAT_S = 2.0
+"""Seconds between two looks at whether a process that was launching something has gone without a word."""
 NAMES_WITHIN_S = 2.0
 """How long a command that acts waits for the names that only the engine knows."""
 _NOTHING = Seen(taken_at=0.0)
@@ -40,17 +41,16 @@ def read(text: str) -> Definition | None:
 class NodeProjects:
     """What is known of one node's projects, and who is told."""
 
-    def __init__(self, source: Source, context: Context, engines: Engines, registry: Registry) -> None:
+    def __init__(self, source: Source, context: Context, engines: Engines, listing: Listing) -> None:
         self._source = source
         self._context = context
         self._engines = engines
-        self._registry = registry
+        self._listing = listing
         self._seen: Seen | None = None
         self._error: QuarterdeckError | None = None
         self._heard = False
-        self._mark: tuple[object, ...] | None = None
-        self._registered: tuple[Registered, ...] = ()
-        self._broken: str | None = None
+        self._registered = listing.on(source.name)
+        self._broken = listing.broken
         self._rows: tuple[Project, ...] = ()
         self._launching: set[str] = set()
         self._emit: Emit
@@ -59,7 +59,8 @@ class NodeProjects:
     async def run(self, emit: Emit, nudge: asyncio.Event) -> None:
         """Tell what is seen until cancelled."""
         self._emit, self._news = emit, nudge
-        await self._read_registry()
+        await self._listing.look()
+        self._read_listing()
         if not self._context.rows_only:
             self._tell()
         end = self._engines.subscribe(self._source.name, self._hear)
@@ -69,11 +70,13 @@ class NodeProjects:
                 self._heard = False
                 self._tell()
             while True:
-                asked = await wait(nudge, LOOK_EVERY_S)
+                asked = await wait(nudge, BEAT_S)
                 nudge.clear()
-                changed = await self._read_registry()
+                if asked:
+                    await self._listing.look()
+                changed = self._read_listing()
                 heard, self._heard = self._heard, False
-                if asked and not heard:
+                if asked and not heard and not changed:
                     self._engines.nudge(self._source.name)
                 if heard or changed or self._launch_ended():
                     self._tell()
@@ -99,17 +102,11 @@ class NodeProjects:
         ended, self._launching = self._launching - launching, launching
         return bool(ended)
 
-    async def _read_registry(self) -> bool:
-        mark = self._registry.mark()
-        if mark == self._mark:
-            return False
-        try:
-            self._registered = await asyncio.to_thread(self._registry.on, self._source.name)
-            self._broken = None
-        except QuarterdeckError as error:
-            self._registered, self._broken = (), str(error)
-        self._mark = mark
-        return True
+    def _read_listing(self) -> bool:
+        """Take what the registry holds; says whether that is another now."""
+        before = self._registered, self._broken
+        self._registered, self._broken = self._listing.on(self._source.name), self._listing.broken
+        return before != (self._registered, self._broken)
 
     def _tell(self) -> None:
         error = self._error

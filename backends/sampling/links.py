@@ -131,6 +131,12 @@ class NodeLinks:
         if sampler is not None:
             sampler.nudge()
 
+    def look(self, node: str, probe: str) -> None:
+        """Run a probe of a node now, where somebody subscribed to it."""
+        sampler = self._samplers.get(node)
+        if sampler is not None:
+            sampler.look(probe)
+
     async def close(self) -> None:
         """Stop the samplers and disconnect everything, within ten seconds."""
         samplers, self._samplers = list(self._samplers.values()), {}

@@ -142,6 +142,11 @@ class Sampler:
         """Look now, or try again now."""
         self._awake.set()
 
+    def look(self, probe: str) -> None:
+        """Run a probe now, where somebody asked for it."""
+        self._slots.hurry(probe)
+        self.nudge()
+
     async def close(self) -> None:
         """Stop, bounded in time."""
         self._subscriptions.clear()
@@ -232,11 +237,10 @@ class Sampler:
                 patterns = self._patterns
                 lines += script.files_line(patterns)
             lines += script.tick_line(number)
-            for _ in range(script.SLOTS if self._one_shot else 1):
-                begun = slots.begin(self._clock())
-                if begun is not None:
-                    slot, probe = begun
-                    lines += script.script_line(slot, probe.script, becomes=probe.becomes)
+            begun = [slots.begin(self._clock()) for _ in range(script.SLOTS if self._one_shot else 1)]
+            begun.append(slots.begin(self._clock(), waited_for=True))
+            for slot, probe in filter(None, begun):
+                lines += script.script_line(slot, probe.script, becomes=probe.becomes)
             sent = self._clock()
             await self._write(channel, lines)
             lines = b""

@@ -15,6 +15,8 @@ PATIENCE_S = 30.0
 BETWEEN_S = 0.2
 """At least so long after another probe begins the one that is to come after it."""
 
+_NOW = float("-inf")
+
 
 @dataclass(slots=True)
 class _Turn:
@@ -31,7 +33,8 @@ class Slots:
     """The turns of one node's scripts.
 
     A probe is due at once, then every ``probe.every`` seconds, a tenth more or less, so that hosts do not move in
-    step, whatever becomes of the session meanwhile. A ONCE probe runs once a session.
+    step, whatever becomes of the session meanwhile. A ONCE probe runs once a session, one that is ``first`` at its
+    beginning as well.
     """
 
     def __init__(self, probes: Iterable[Probe[Any]], jitter: Callable[[], float] = random.random) -> None:
@@ -48,9 +51,8 @@ class Slots:
             del self._turns[name]
         for name, probe in wanted.items():
             if name not in self._turns:
-                # What is asked once comes first; then the order in which they were given.
-                due = float("-inf") if probe.tier is Tier.ONCE else 0.0
-                self._turns[name] = _Turn(probe, due)
+                # What is asked once or waited for comes first; then the order in which they were given.
+                self._turns[name] = _Turn(probe, _NOW if _early(probe) else 0.0)
 
     def again(self) -> None:
         """A new session: what ran is gone, what is asked once is asked anew, other turns stay as they are."""
@@ -60,15 +62,29 @@ class Slots:
         self._free = list(range(SLOTS))
         for turn in self._turns.values():
             turn.began = float("inf")
-            if turn.probe.tier is Tier.ONCE:
-                turn.due = float("-inf")
+            if _early(turn.probe):
+                turn.due = _NOW
 
-    def begin(self, now: float) -> tuple[int, Probe[Any]] | None:
-        """The slot and probe to start at this tick, if one is due and a slot is free."""
+    def hurry(self, name: str) -> None:
+        """A probe is due now, whenever it ran last; nothing for one that runs, or that nobody asked for."""
+        turn = self._turns.get(name)
+        if turn is not None and turn.slot is None:
+            turn.due = _NOW
+
+    def begin(self, now: float, *, waited_for: bool = False) -> tuple[int, Probe[Any]] | None:
+        """The slot and probe to start at this tick, if one is due and a slot is free.
+
+        ``waited_for``: only one that somebody waits for now, which may begin beside another.
+        """
         if not self._free:
             return None
         ready = [
-            turn for turn in self._turns.values() if turn.slot is None and turn.due <= now and self._may(turn, now)
+            turn
+            for turn in self._turns.values()
+            if turn.slot is None
+            and turn.due <= now
+            and self._may(turn, now)
+            and (not waited_for or (turn.probe.first and turn.due == _NOW))
         ]
         if not ready:
             return None
@@ -104,3 +120,8 @@ class Slots:
     def settled(self) -> bool:
         """Every probe has run at least once."""
         return all(turn.due > 0 for turn in self._turns.values())
+
+
+def _early(probe: Probe[Any]) -> bool:
+    """Whether a session begins with it."""
+    return probe.first or probe.tier is Tier.ONCE

@@ -22,12 +22,16 @@ class Ear:
         self.readings: list[Reading] = []
         self.faults: list[tuple[str, bool]] = []
         self.alives = 0
+        self.absents = 0
 
     def __call__(self, reading: Reading) -> None:
         self.readings.append(reading)
 
     def alive(self) -> None:
         self.alives += 1
+
+    def absent(self) -> None:
+        self.absents += 1
 
     def fault(self, words: str, *, ours: bool = False) -> None:
         self.faults.append((words, ours))

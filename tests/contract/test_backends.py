@@ -61,6 +61,9 @@ class Listening:
     def alive(self) -> None:
         pass
 
+    def absent(self) -> None:
+        pass
+
     def fault(self, words: str, *, ours: bool = False) -> None:
         self.faults.append(words)
 
