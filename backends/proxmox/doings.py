@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 
@@ -11,10 +10,25 @@ class Doings:
     """One cluster's: guests that were acted on and want a look of their own, and what is being done to each."""
 
     def __init__(self) -> None:
-        self.wake = asyncio.Event()
-        """Set to ask for a look now; whoever reads the cluster clears it."""
         self._acted_on: dict[int, None] = {}
-        self._words: dict[int, list[str]] = {}
+        self._told: dict[int, list[Doing]] = {}
+        self._look: Callable[[], None] | None = None
+        self._said: Callable[[int], None] | None = None
+
+    def listen(self, look: Callable[[], None], said: Callable[[int], None]) -> Callable[[], None]:
+        """For whoever reads the cluster: be asked for a look now, and be told whose words changed; returns the end."""
+        self._look, self._said = look, said
+
+        def end() -> None:
+            if self._look is look:
+                self._look = self._said = None
+
+        return end
+
+    def look(self) -> None:
+        """Ask for a look at the cluster now."""
+        if self._look is not None:
+            self._look()
 
     def acted_on(self, vmid: int) -> None:
         """Its own status is to be read at the next look, for the list may still tell the old one."""
@@ -26,41 +40,42 @@ class Doings:
         return taken
 
     @contextmanager
-    def doing(self, vmid: int, words: str) -> Iterator[Doing]:
-        """Say what is being done to a guest, for as long as that takes; ``words`` stand in its row."""
-        told = self._words.setdefault(vmid, [])
-        told.append(words)
-        self.wake.set()
+    def doing(self, vmid: int, words: str) -> Generator[Doing]:
+        """Say what is being done to a guest, for as long as that takes; ``words`` stand in its row at once."""
+        doing = Doing(words, lambda: self._changed(vmid))
+        told = self._told.setdefault(vmid, [])
+        told.append(doing)
+        self._changed(vmid)
         try:
-            yield Doing(self, vmid, words)
+            yield doing
         finally:
-            told.pop()
-            if not told:
-                self._words.pop(vmid, None)
+            told.remove(doing)
+            if not told and self._told.get(vmid) is told:
+                del self._told[vmid]
             self.acted_on(vmid)
-            self.wake.set()
+            self._changed(vmid)
+            self.look()
 
     def words(self, vmid: int) -> str | None:
         """What is being done to a guest by us; ``None`` while nothing is."""
-        told = self._words.get(vmid)
-        return told[-1] if told else None
+        told = self._told.get(vmid)
+        return told[-1].words if told else None
 
-    def say(self, vmid: int, before: str, words: str) -> None:
-        """Other words for the same thing."""
-        told = self._words.get(vmid, [])
-        if before in told:
-            told[told.index(before)] = words
+    def _changed(self, vmid: int) -> None:
+        if self._said is not None:
+            self._said(vmid)
 
 
 class Doing:
     """One thing that is being done to a guest."""
 
-    def __init__(self, doings: Doings, vmid: int, words: str) -> None:
-        self._doings = doings
-        self._vmid = vmid
-        self._words = words
+    def __init__(self, words: str, changed: Callable[[], None]) -> None:
+        self.words = words
+        """As its row has them."""
+        self._changed = changed
 
     def say(self, words: str) -> None:
-        """How far it is by now: ``clone 62 %``; shown at the next look."""
-        self._doings.say(self._vmid, self._words, words)
-        self._words = words
+        """How far it is by now: ``clone 62 %``."""
+        if words != self.words:
+            self.words = words
+            self._changed()

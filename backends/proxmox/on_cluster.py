@@ -116,6 +116,14 @@ class OnCluster:
     def _doings(self) -> dict[str, Doings]:
         return {}
 
+    @cached_property
+    def _addresses(self) -> dict[str, dict[int, tuple[str, ...]]]:
+        return {}
+
+    def addresses(self, cluster: str) -> dict[int, tuple[str, ...]]:
+        """What the agents of its guests told of, by vmid: which node of the fleet a guest is follows from it."""
+        return self._addresses.setdefault(cluster, {})
+
     def client(self, of: Resource | str) -> Client:
         """The client of a row's cluster, or of one by its name; raises Missing where none is configured so."""
         from backends.proxmox.clusters import clusters
@@ -143,7 +151,7 @@ class OnCluster:
         doings = self.doings(cluster)
         for vmid in acted_on:
             doings.acted_on(vmid)
-        doings.wake.set()
+        doings.look()
 
     async def fresh(self, target: Vm) -> FreshGuest:
         """A guest as it is now, wherever it has moved since; raises Missing when it is gone.

@@ -1,0 +1,66 @@
+"""Guests, hypervisors and storages of Proxmox VE clusters."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from app.backend import Backend, Context, Emit, Source
+from app.inventory.model import Inventory
+from backends.kinds.hypervisor import HypervisorVerbs
+from backends.kinds.storage import StorageVerbs
+from backends.kinds.vm_verbs import VmVerbs
+from backends.proxmox.cluster import cluster_of, clusters_of
+from backends.proxmox.on_cluster import OnCluster
+from backends.proxmox.readings import ClusterReadings
+
+
+class Proxmox(
+    OnCluster,
+    VmVerbs,
+    HypervisorVerbs,
+    StorageVerbs,
+    Backend,
+):
+    """Every cluster of hosts.yaml: one source each."""
+
+    name = "proxmox"
+    nouns = ("vm", "hypervisor", "storage")
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._readings: dict[str, ClusterReadings] = {}
+
+    def sources(self, inventory: Inventory) -> Sequence[Source]:
+        """One per cluster; one whose entry has mistakes says so and is not contacted."""
+        return [
+            Source(self.name, cluster.name, cluster.interval, self.nouns, cluster.identity)
+            for cluster in clusters_of(inventory)
+        ]
+
+    async def watch(self, source: Source, emit: Emit, nudge: asyncio.Event) -> None:
+        """Turn what the cluster lists into rows."""
+        cluster = cluster_of(self.context.inventory(), source.name)
+        if cluster.fault is not None:
+            emit.fault(cluster.fault, ours=True)
+            await asyncio.Event().wait()
+        readings = self._readings.get(source.name)
+        if readings is None or readings.source != source:
+            readings = self._readings[source.name] = ClusterReadings(
+                source,
+                self.context,
+                lambda: self.client(source.name),
+                self.doings(source.name),
+                self.addresses(source.name),
+            )
+        await readings.run(emit, nudge)
+
+    def settings(self) -> Mapping[str, str]:
+        """The clusters, for ``info``."""
+        return {f"cluster {one.name}": ", ".join(one.urls) for one in clusters_of(self.context.inventory())}
+
+    async def close(self) -> None:
+        """End all connections."""
+        from backends.proxmox.clusters import clusters
+
+        await self.context.shared(clusters).close()
