@@ -169,14 +169,159 @@ class Pve:
         """Take all rights of a user or token away."""
         self._ask("revoke", name=name)
 
+    def add_user(self, name: str, password: str, *rights: tuple[str, ...]) -> None:
+        """A user (``deck@pve``) who logs in with a password; rights as a token's, none where none are given."""
+        self._ask("user", name=name, password=password, privileges=[list(one) for one in rights])
+
+    def revoke_tickets(self) -> None:
+        """Every ticket is refused from now on."""
+        self._ask("revoke_tickets")
+
     # -- what it holds
 
     def add_vm(self, vmid: int, name: str, **options: Any) -> None:
-        """A virtual machine: node, status, config, template, lock, pool; snapshots, agent, acpi, shutdown_secs …"""
+        """A virtual machine with two cores, 2 GiB, a disk of 32 GiB on local-lvm and a card on vmbr0.
+
+        ``options``: node, status, qmpstatus, config (on top of the usual; ``bare=True``: instead of it), template,
+        lock, pool, pending, snapshots (name -> facts such as ``vmstate``, oldest first), agent (``{}`` or its answers,
+        for example ``{"interfaces": […]}``; the config needs ``agent: 1`` too), agent_hangs, ha_state, stats (figures),
+        acpi, shutdown_secs, start_secs, start_error.
+        """
         self._ask("add_vm", vmid=vmid, name=name, **options)
 
+    def add_ct(self, vmid: int, name: str, **options: Any) -> None:
+        """A container, with options as a machine's."""
+        self._ask("add_ct", vmid=vmid, name=name, **options)
+
+    def guest(self, vmid: int) -> dict[str, Any]:
+        """How a guest stands: node, status, qmpstatus, config, pending, snapshots, lock, pool, template."""
+        found = self._ask("guest", vmid=vmid)
+        assert found is not None, f"there is no guest {vmid}"
+        return cast("dict[str, Any]", found)
+
+    def has_guest(self, vmid: int) -> bool:
+        """Whether there is such a guest."""
+        return self._ask("guest", vmid=vmid) is not None
+
+    def set_guest(self, vmid: int, **values: Any) -> None:
+        """Attributes of a guest: status, node, stats, agent, lock, ha_state, template …"""
+        self._ask("set_guest", vmid=vmid, values=values)
+
+    def set_config(self, vmid: int, **values: Any) -> None:
+        """Keys of its config, as another client would change them; None takes one away."""
+        self._ask("set_config", vmid=vmid, values=values)
+
+    def remove_guest(self, vmid: int) -> None:
+        """Gone, as if another client had removed it."""
+        self._ask("remove_guest", vmid=vmid)
+
+    def hold_config_lock(self, vmid: int, hold: bool = True) -> None:
+        """Somebody holds the short lock of its config file, or lets go of it."""
+        self._ask("hold_config_lock", vmid=vmid, hold=hold)
+
+    def add_node(self, name: str, **figures: Any) -> None:
+        """A node; ``figures``: cpu, maxcpu, mem, maxmem, disk, maxdisk, uptime."""
+        self._ask("add_node", name=name, figures=figures)
+
+    def node_offline(self, name: str, offline: bool = True) -> None:
+        """A node goes away (595 for what is its own), or comes back."""
+        self._ask("online", name=name, online=not offline)
+
+    def quorum(self, have: bool) -> None:
+        """Lost or found."""
+        self._ask("quorum", have=have)
+
+    def add_storage(self, name: str, kind: str, content: str = "images,rootdir", **options: Any) -> None:
+        """A storage: zfspool, lvmthin, lvm, dir, nfs, rbd, pbs; ``options``: shared, nodes, avail, total, active …"""
+        self._ask("add_storage", name=name, kind=kind, content=content, options=options)
+
+    def set_storage(self, name: str, **options: Any) -> None:
+        """Change one: ``avail=0`` is a full one, ``active=0`` one that is away."""
+        self._ask("set_storage", name=name, options=options)
+
+    def add_volume(self, storage: str, name: str, **facts: Any) -> None:
+        """A file or image on it: ``iso/x.iso``, ``backup/vzdump-qemu-…``; content, size, format, vmid, ctime, notes."""
+        self._ask("add_volume", storage=storage, name=name, facts=facts)
+
+    def volumes(self, storage: str) -> dict[str, dict[str, Any]]:
+        """What a storage holds: name -> facts."""
+        return cast("dict[str, dict[str, Any]]", self._ask("volumes", storage=storage))
+
+    def add_pool(self, name: str, *vms: int, comment: str = "", storages: list[str] | None = None) -> None:
+        """A pool and its members."""
+        self._ask("add_pool", name=name, comment=comment, vms=list(vms), storages=storages or [])
+
+    # -- its tasks
+
+    def tasks(self, kind: str = "") -> list[dict[str, Any]]:
+        """All of them (of a type), oldest first: upid, type, id, user, status, exitstatus, log."""
+        return [one for one in self._ask("tasks") if kind in ("", one["type"])]
+
+    def add_task(self, **values: Any) -> str:
+        """One of the past: node, type, id, user, starttime, endtime, exitstatus, log; returns its UPID."""
+        return str(self._ask("add_task", values=values))
+
+    def end_next(self, kind: str, *, error: str = "", warnings: int = 0, lost: bool = False) -> None:
+        """How the next task of a type (``qmstart``) ends: with an error, with warnings, or killed without a word."""
+        how = {"error": error} if error else {"lost": True} if lost else {"warnings": warnings}
+        self._ask("end_next", kind=kind, how=how)
+
+    def take_seconds(self, kind: str, seconds: float) -> None:
+        """How long tasks of a type take, in its seconds (see ``scale``)."""
+        self._ask("take_seconds", kind=kind, seconds=seconds)
+
+    # -- faults
+
+    def fail(self, method: str, path: str, **how: Any) -> None:
+        """Answer requests whose path ends so with an error.
+
+        ``error="already_running"`` takes one of fakepve's catalogue; ``status=500, message="…"`` is one's own;
+        ``html=True`` makes it a page of a proxy in front; ``times=1`` lets the second request through.
+        """
+        self._ask("fail", method=method, path=path, how=how)
+
+    def network(self, **values: Any) -> None:
+        """Trouble: latency, jitter (its seconds), drop_rate, hang_rate, hang_secs, seed, node_latency."""
+        self._ask("network", values=values)
+
+    def heal(self) -> None:
+        """No made failures and no trouble any more."""
+        self._ask("heal")
+
+    def hold(self, method: str, path: str) -> None:
+        """Let answers to requests whose path ends so wait until ``release()``."""
+        self._ask("hold", method=method, path=path)
+
+    def release(self) -> None:
+        """Let them go."""
+        self._ask("release")
+
+    def held(self) -> int:
+        """How many requests wait."""
+        return int(self._ask("held"))
+
+    def take_ids(self, count: int) -> None:
+        """The ids that are asked for next are taken by somebody else before they are used."""
+        self._ask("set", name="taken_ids", value=count)
+
+    def freeze_resources(self, frozen: bool = True) -> None:
+        """``/cluster/resources`` keeps telling how things are now, as it really does for up to 10 s."""
+        self._ask("freeze", frozen=frozen)
+
+    def pretend(self, what: str) -> None:
+        """Be something else: html, text, json, list, broken (JSON cut short) or silent; ``""`` ends it."""
+        self._ask("set", name="pretends", value=what)
+
+    def get(self, name: str) -> Any:
+        """An attribute of the peer."""
+        return self._ask("get", name=name)
+
     def set(self, name: str, value: object) -> None:
-        """An attribute of the peer, for example ``pretends``, ``older``, ``late`` or ``time_scale``."""
+        """An attribute of the peer.
+
+        ``late`` (its seconds before a 401), ``older`` (errors without a message in the body), ``time_scale``,
+        ``ha_delay``, ``ticket_ttl`` (seconds), ``tfa``, ``clones_at_once``, ``lock_wait``, ``quorate``.
+        """
         self._ask("set", name=name, value=value)
 
 

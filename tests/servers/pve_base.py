@@ -26,6 +26,8 @@ TaskError: Any = _model.TaskError
 USER: Any = _server.USER
 shapes: Any = _server.shapes
 lxc: Any = importlib.import_module("fakepve.lxc")
+qemu: Any = importlib.import_module("fakepve.qemu")
+agent: Any = importlib.import_module("fakepve.agent")
 
 
 @dataclass

@@ -33,7 +33,7 @@ async def _answer(line: bytes, peers: dict[int, Control], folder: Path) -> objec
         peers[number] = Control(_schema(given.pop("version")), folder / str(number), **given)
         return await _listening(peers[number])
     if what == "drop":
-        await peers.pop(number).stop()
+        await peers.pop(number).end()
         return None
     return await getattr(peers[number], what)(**given)
 
@@ -63,7 +63,7 @@ async def _serve(folder: Path) -> None:
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
     for peer in peers.values():
-        await peer.stop()
+        await peer.end()
 
 
 if __name__ == "__main__":

@@ -66,6 +66,10 @@ class Strict(FakePve):
         self.seen: list[dict[str, Any]] = []
         self.unprivileged: set[str] = set()
         """Tokens without privilege separation: they may what their user may."""
+        self.waiting = 0
+        """Requests whose answers are held."""
+        self._holds: list[tuple[str, str]] = []
+        self._released = asyncio.Event()
         self.working: set[asyncio.Task[Any]] = set()
         self._answered: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
@@ -139,6 +143,12 @@ class Strict(FakePve):
             return self._closing(_plain(501, "chunked transfer encoding not supported"))
         if request.path.startswith(API + "/"):
             await self._judge(request)
+        if any(request.method == method and request.path.endswith(path) for method, path in self._holds):
+            self.waiting += 1
+            try:
+                await self._released.wait()
+            finally:
+                self.waiting -= 1
         response: web.StreamResponse = await handler(request)
         return await self._finished(request, response)
 
@@ -241,7 +251,8 @@ class Strict(FakePve):
         if refused is not None and refused[0] == 501:
             if found is not None and request.method in found.methods:
                 return _plain(501, refused[1])  # framing, not a missing method
-            raise PveError(*refused)
+            body = {"data": None, "message": refused[1]}  # the one message without a newline at its end
+            return web.json_response(body, status=501, reason=refused[1])
         if found is None:
             return await handler(request)
         method: Method = found.methods[request.method]
@@ -286,7 +297,17 @@ class Strict(FakePve):
         beside = data.beside if isinstance(data, Listed) else {}
         return web.json_response({"data": data.data if isinstance(data, Listed) else data, **beside})
 
-    # -- tasks
+    # -- faults, and what goes on beside the requests
+
+    def hold(self, method: str, path: str) -> None:
+        """Have requests whose path ends so wait."""
+        self._holds.append((method, path))
+        self._released.clear()
+
+    def release_held(self) -> None:
+        """Let them all go."""
+        self._holds.clear()
+        self._released.set()
 
     def begin(self, work: Any) -> asyncio.Task[Any]:
         """Run beside the requests; held here, so that it is not lost while it runs."""
