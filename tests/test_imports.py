@@ -44,8 +44,8 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "click": ("app/cli/",),
     "cryptography": (),
     "docker": ("backends/docker/client.py",),
-    "httpx": (),
-    "websockets": (),
+    "httpx": ("backends/proxmox/endpoint.py",),
+    "websockets": ("backends/proxmox/websocket.py",),
     "platformdirs": (),
 }
 """Where a library may be imported at the top of a module; anywhere else it is imported where it is needed."""
