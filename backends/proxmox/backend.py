@@ -13,9 +13,13 @@ from backends.kinds.vm_verbs import VmVerbs
 from backends.proxmox.cluster import cluster_of, clusters_of
 from backends.proxmox.on_cluster import OnCluster
 from backends.proxmox.readings import ClusterReadings
+from backends.proxmox.verbs.clone import CloneVerbs
+from backends.proxmox.verbs.power import PowerVerbs
 
 
 class Proxmox(
+    PowerVerbs,
+    CloneVerbs,
     OnCluster,
     VmVerbs,
     HypervisorVerbs,

@@ -135,7 +135,9 @@ def words(text: object) -> str:
 
 _CHECK = re.compile(r"Permission check failed(?: \((?P<path>/[^,)]*), (?P<privileges>[^)]+)\))?")
 _FILE_LOCK = re.compile(
-    r"can't lock file|got (?:lock )?timeout|can't acquire lock|unable to (?:get|acquire) lock", re.I
+    r"can't lock file|got lock (?:request )?timeout|cfs-lock '[^']*' error|can't acquire lock|"
+    r"unable to (?:get|acquire) lock",
+    re.I,
 )
 _GUEST_LOCK = re.compile(r"\b(?:VM|CT|container)(?: \d+)? is locked(?: \((?P<lock>[\w-]+)\))?", re.I)
 _NO_QUORUM = re.compile(r"no quorum", re.I)

@@ -75,7 +75,7 @@ class Acting(OnCluster, VmVerbs):
     async def ready(
         self, target: Vm, verb: str, against: Against, *needs: Need, locks: Sequence[str] = ()
     ) -> tuple[FreshGuest, list[tuple[str, bool, str]]]:
-        """The guest as it is now, and what was looked at as preconditions; raises Refused where something is against it.
+        """The guest as it is now, and what was looked at as preconditions; raises Refused where something is against.
 
         ``locks``: those under which it can be done all the same.
         """

@@ -1,4 +1,4 @@
-"""From running to stopped and back: ``start``, ``shutdown``, ``stop``, ``reboot``, ``reset``, ``suspend``, ``resume``."""
+"""From running to stopped and back: start, shutdown, stop, reboot, reset, suspend, resume."""
 
 from __future__ import annotations
 
