@@ -1,4 +1,4 @@
-"""``quarterdeck config``: check hosts.yaml, show what became of it, say where a value comes from, print its schema.
+"""``quarterdeck config``: check and show hosts.yaml, say where values come from, trust its commands, print its schema.
 
 Attached to the command line by name; reads files only when a command runs. Of the context's object it uses the
 attributes ``hosts``, ``output`` and ``on``, all optional.
@@ -70,25 +70,31 @@ def _mistake(mistake: Mistake) -> dict[str, Any]:
         "what": mistake.what,
         "nearest": mistake.nearest or None,
         "node": mistake.node,
+        "cluster": mistake.cluster,
     }
 
 
 @config.command("show")
 @click.pass_context
 def show(context: click.Context) -> None:
-    """Show the nodes as resolved: defaults filled in, imports read, groups made tags."""
+    """Show nodes and clusters as resolved: defaults filled in, imports read, groups made tags; no secrets."""
+    from app.cli import cluster_text
     from app.inventory import load, select
+    from app.paths import Paths
 
     inventory = load(hosts(context))
     on = getattr(context.find_root().obj, "on", None)
     nodes = [inventory.nodes[name] for name in (select(inventory, on) if on else inventory.nodes)]
+    clusters = [] if on else cluster_text.clusters(inventory, Paths.find().state)
     if as_json(context):
-        items = [{"id": node.name, **plain(node)} for node in nodes]
+        items = [{"id": node.name, **plain(node)} for node in nodes] + clusters
         write_json(items, [_mistake(mistake) for mistake in inventory.mistakes if not mistake.warning])
         return
     click.echo(f"# {clean(str(inventory.path or 'built in: this machine, no hosts.yaml'))}")
-    rows = [("NODE", "REACHED BY", "SUDO", "EVERY", "TAGS", "FAULT"), *(_node_row(node) for node in nodes)]
-    write_table(rows)
+    if nodes or not clusters:
+        write_table([("NODE", "REACHED BY", "SUDO", "EVERY", "TAGS", "FAULT"), *(_node_row(node) for node in nodes)])
+    if clusters:
+        write_table(cluster_text.table(clusters))
     for line in _settings(inventory):
         click.echo(line)
 
@@ -121,7 +127,6 @@ def _settings(inventory: Inventory) -> list[str]:
         "theme": inventory.theme or "",
         "wallboard": f"{', '.join(inventory.wallboard.panes) or 'every pane'}, {inventory.wallboard.rotate:g} s each",
         "witness copies": _witness_copies(inventory),
-        "for other backends": ", ".join(inventory.extra),
     }
     return [f"{name + ':':<20}{clean(value)}" for name, value in said.items() if value]
 
@@ -136,7 +141,7 @@ def _witness_copies(inventory: Inventory) -> str:
 @click.argument("name")
 @click.pass_context
 def explain(context: click.Context, name: str) -> None:
-    """Say where each value of a node comes from: its entry, an import, ssh_config or the defaults."""
+    """Say where each value of a node or cluster comes from: its entry, an import, ssh_config or the defaults."""
     from app.inventory import explain as explained
 
     rows = explained(hosts(context), name)
@@ -144,6 +149,18 @@ def explain(context: click.Context, name: str) -> None:
         write_json([{"id": name, "key": key, "value": value, "from": where} for key, value, where in rows])
     else:
         write_table([("KEY", "VALUE", "FROM"), *rows])
+
+
+@config.command("trust")
+@click.pass_context
+def trust(context: click.Context) -> None:
+    """List the commands that secrets of hosts.yaml come from, and agree to those that are new.
+
+    A command is run only once it was agreed to here. One that was changed, or that stands in another file, is new.
+    """
+    from app.cli.trust_command import trust as agree
+
+    context.exit(agree(context))
 
 
 @config.command("schema")

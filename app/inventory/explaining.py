@@ -1,15 +1,15 @@
-"""Where each value of a node comes from: its entry, an import, ssh_config, the defaults, or nobody."""
+"""Where each value of a node or cluster comes from: its entry, an import, ssh_config, the defaults, or nobody."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from app.errors import ConfigurationError, QuarterdeckError
-from app.inventory import loading, ssh_config
-from app.inventory.document import KeyPath
+from app.inventory import loading, secrets, ssh_config
+from app.inventory.document import KeyPath, shown
 from app.inventory.loading import Loaded
 from app.inventory.model import Inventory, NodeEntry, SshEntry
 from app.inventory.pattern import nearest
@@ -22,12 +22,14 @@ Row = tuple[str, str, str]
 
 
 def explain(path: Path | None, name: str) -> list[Row]:
-    """Every value of one node and its origin; runs ``ssh -G``, so not from within an event loop."""
+    """Every value of one node or cluster and its origin; runs ``ssh -G``, so not from within an event loop."""
     loaded = loading.read(path)
     node = loaded.inventory.nodes.get(name)
+    if node is None and name in loaded.inventory.clusters:
+        return list(_cluster_rows(loaded, name))
     if node is None:
-        near = nearest(name, loaded.inventory.nodes)
-        what = f"no node is called '{name}'"
+        near = nearest(name, [*loaded.inventory.nodes, *loaded.inventory.clusters])
+        what = f"no {'node or cluster' if loaded.inventory.clusters else 'node'} is called '{name}'"
         hint = f" (nearest valid name: {near})" if near else ""
         raise ConfigurationError(f"{what}{hint}", where=str(loaded.found.file or ""))
     rows = list(_Explained(loaded, node).rows())
@@ -108,6 +110,34 @@ class _Explained:
         document = self.loaded.document
         path: KeyPath = ("defaults", *inside)
         return document.where(path) if document is not None and path in document.keys else BUILT_IN
+
+
+def _cluster_rows(loaded: Loaded, name: str) -> Iterator[Row]:
+    """Every value of a cluster as it is written; of secrets only where they come from."""
+    document, faulty = loaded.document, False
+    assert document is not None  # a cluster is read from a file
+    for mistake in loaded.mistakes:
+        if mistake.cluster == name and not mistake.warning:
+            faulty = True
+            yield "fault", mistake.what, f"{mistake.file}:{mistake.line}:{mistake.column}"
+    for path, value in _scalars(loaded.inventory.extra["proxmox"][name], ("proxmox", name)):
+        if secrets.secret(path):
+            value = secrets.shown(str(value))
+        elif faulty:
+            value = "…"  # a secret may stand at a key that was misspelt
+        yield ".".join(map(str, path[2:])), shown(value, 200), document.where(path)
+
+
+def _scalars(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    inside: list[tuple[str | int, Any]] = []
+    if isinstance(value, Mapping):
+        inside = list(cast("Mapping[str, Any]", value).items())
+    elif isinstance(value, list):
+        inside = list(enumerate(cast("list[Any]", value)))
+    elif value is not None:
+        yield path, value
+    for key, one in inside:
+        yield from _scalars(one, (*path, key))
 
 
 async def _reached(loaded: Loaded, node: NodeEntry, entry: SshEntry) -> list[Row]:

@@ -110,9 +110,10 @@ def _reached(inventory: Inventory, term: Term) -> frozenset[str]:
 
 
 def vocabulary(inventory: Inventory) -> list[str]:
-    """Every word a pattern may use: nodes, groups, and tags with their ``@``."""
+    """Every word a pattern may use: nodes, clusters, groups, and tags with their ``@``."""
     tags = {f"@{tag}" for node in inventory for tag in node.tags}
-    return [*inventory.nodes, *inventory.groups, *sorted(tags)]
+    tags |= {f"@{tag}" for own in inventory.clusters.values() for tag in own}
+    return [*inventory.nodes, *inventory.clusters, *inventory.groups, *sorted(tags)]
 
 
 def nearest(word: str, valid: Iterable[str]) -> str:

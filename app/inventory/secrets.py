@@ -52,11 +52,11 @@ def form(reference: str) -> Form:
 
 
 def shown(reference: str) -> str:
-    """A reference as it may be shown to its owner: a secret that stands there itself is left out."""
+    """Where a secret comes from, in few words and without what may be a secret itself: a text, a command."""
     said = form(reference)
-    if said == "literal":
-        return "written in hosts.yaml"
-    return " ".join(f"${{{name}}}" for name in _VARIABLE.findall(reference)) if said == "env" else reference
+    if said == "env":
+        return " ".join(f"${{{name}}}" for name in _VARIABLE.findall(reference))
+    return {"literal": "written in hosts.yaml", "cmd": "a command", "ask": "asked for"}.get(said, reference)
 
 
 def problem(reference: str) -> str:
@@ -207,10 +207,15 @@ def _decoded(raw: bytes, where: str) -> str:
         raise ConfigurationError("it is not UTF-8", where=where) from None
 
 
+def command(reference: str) -> str:
+    """The text of a ``cmd:`` reference."""
+    return reference.partition(":")[2].strip()
+
+
 def commands(inventory: Inventory) -> dict[str, str]:
     """The commands that an inventory's secrets come from: place -> text, in the order of the file."""
     told = ((path, value) for path, value in found(inventory.extra) if isinstance(value, str) and form(value) == "cmd")
-    return {".".join(map(str, path)): value.partition(":")[2].strip() for path, value in told}
+    return {".".join(map(str, path)): command(value) for path, value in told}
 
 
 def unfit(hosts: Path) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from app.inventory import InvalidInventory, load
 from app.inventory.model import PingEntry, SshEntry, Sudo
+from backends.proxmox.cluster import clusters_of
 from tests.inventory.conftest import Write
 
 
@@ -164,3 +165,7 @@ def test_the_examples_of_the_tutorial_are_valid(tmp_path: Path) -> None:
     assert inventory.rules.read_only == ("@prod",)
     assert inventory.keys == {"node.reboot": "f9"}
     assert inventory.ssh.user == "ops"
+    assert inventory.nodes["pi"].extra["libvirt"] == "qemu:///system"
+    (lab,) = clusters_of(inventory)
+    assert (lab.token, lab.node_map["pve1"], lab.templates["hub"].vmid) == ("${PVE_TOKEN}", "hp", 101)
+    assert lab.networks["machines"].bridge == "vmbr1"
