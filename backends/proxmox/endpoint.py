@@ -185,6 +185,8 @@ class Endpoint:
             body += piece
             if len(body) > LARGEST:
                 raise BadAnswer(f"the answer is larger than {LARGEST >> 20} MiB", where=self.where)
+        if self.base.startswith("http:"):
+            self._cost.bytes_in += len(body)  # nothing counts below: there is no TLS
         raw: bytes = response.extensions.get("reason_phrase", b"")
         return Answer(
             response.status_code,

@@ -88,7 +88,6 @@ class RawPeer:
     """Where it listens, and what it has seen."""
 
     url: str
-    identity: Identity
     asked: list[Asked] = field(default_factory=list[Asked])
     connections: int = 0
     open: int = 0
@@ -97,11 +96,16 @@ class RawPeer:
 
 
 @asynccontextmanager
-async def raw_peer(identity: Identity, reply: Reply, *, port: int = 0) -> AsyncGenerator[RawPeer]:
-    """Listen on 127.0.0.1 until the block ends. Answers that say ``Connection: close`` end their connection."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(identity.file)
-    peer = RawPeer("", identity)
+async def raw_peer(identity: Identity | None, reply: Reply, *, port: int = 0) -> AsyncGenerator[RawPeer]:
+    """Listen on 127.0.0.1 until the block ends. Answers that say ``Connection: close`` end their connection.
+
+    Without an identity it speaks HTTP in the clear.
+    """
+    context = None
+    if identity is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(identity.file)
+    peer = RawPeer("")
     tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -110,7 +114,11 @@ async def raw_peer(identity: Identity, reply: Reply, *, port: int = 0) -> AsyncG
         peer.most_open = max(peer.most_open, peer.open)
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                first = await reader.readexactly(1)
+                if first == b"\x16":  # TLS where none is spoken: answered as web servers do
+                    writer.write(answer("", "400 Bad Request", close=True))
+                    return
+                head = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 asked = Asked(head, b"")
                 asked.body = await reader.readexactly(int(asked.headers.get("content-length", "0")))
                 peer.asked.append(asked)
@@ -122,7 +130,7 @@ async def raw_peer(identity: Identity, reply: Reply, *, port: int = 0) -> AsyncG
                 await writer.drain()
                 if b"\r\nconnection: close" in said[:2000].lower():
                     return
-        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError):
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ssl.SSLError):
             return
         finally:
             peer.open -= 1
@@ -144,7 +152,7 @@ async def raw_peer(identity: Identity, reply: Reply, *, port: int = 0) -> AsyncG
 
     server = await asyncio.start_server(held, "127.0.0.1", port, ssl=context)
     peer.port = server.sockets[0].getsockname()[1]
-    peer.url = f"https://127.0.0.1:{peer.port}"
+    peer.url = f"{'https' if context else 'http'}://127.0.0.1:{peer.port}"
     try:
         yield peer
     finally:
