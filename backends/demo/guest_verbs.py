@@ -294,7 +294,7 @@ class DemoGuestCopies(VmVerbs, Pretending):
         target: Vm,
         *,
         storage: str | None = None,
-        mode: str = "snapshot",
+        method: str = "snapshot",
         compress: str = "zstd",
         notes: str = "",
         protected: bool = False,
@@ -306,7 +306,7 @@ class DemoGuestCopies(VmVerbs, Pretending):
             one.backup_at = self.clock()
             self.guests.did(self.clock(), one, "vzdump", 90)
 
-        text = f"POST /nodes/{one.host}/vzdump vmid={one.vmid} storage={storage or 'nas'} mode={mode}"
+        text = f"POST /nodes/{one.host}/vzdump vmid={one.vmid} storage={storage or 'nas'} mode={method}"
         return Plan(Step(target, text, doing(self.guests, change, "written", 8)))
 
     async def restore(

@@ -191,7 +191,7 @@ class VmVerbs:
         target: Vm,
         *,
         storage: Annotated[str | None, Help("where to; the only one that takes backups without")] = None,
-        mode: Annotated[Literal["snapshot", "suspend", "stop"], Help("what happens to it meanwhile")] = "snapshot",
+        method: Annotated[Literal["snapshot", "suspend", "stop"], Help("what happens to it meanwhile")] = "snapshot",
         compress: Annotated[Literal["zstd", "lzo", "gzip", "0"], Help("how; 0 is not at all")] = "zstd",
         notes: Annotated[str, Help("kept with it")] = "",
         protected: Annotated[bool, Help("keep it from being removed")] = False,
