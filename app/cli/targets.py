@@ -6,7 +6,7 @@ a slash is matched against ids, one without against names; ``@tag`` reaches what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from app.backend import Source, Visible
@@ -150,12 +150,13 @@ def _silent(deck: Deck, term: Term) -> str:
 
 
 def _within(deck: Deck, known: list[Resource], on: str) -> list[Resource]:
-    parts = _limits(deck.inventory, on, {one.source for one in known} | {one.id for one in known})
+    told = {tag for one in known for tag in one.tags}
+    parts = _limits(deck.inventory, on, {one.source for one in known} | {one.id for one in known}, told)
 
     def means(term: Term, one: Resource) -> bool:
         if term.tag:
             return any(fnmatchcase(tag, term.text) for tag in deck.tags(one))
-        names = [one.id, one.source, *([one.parent.id] if one.parent else [])]
+        names = [one.id, one.source, *_above(deck, one)]
         if any(fnmatchcase(name, term.text) for name in names):
             return True
         return term.text in deck.inventory.groups and term.text in deck.tags(one)
@@ -163,21 +164,39 @@ def _within(deck: Deck, known: list[Resource], on: str) -> list[Resource]:
     return [one for one in known if chosen(parts, lambda term, one=one: means(term, one))]
 
 
-def _limits(inventory: Inventory, on: str, sources: Iterable[str]) -> tuple[Term, ...]:
-    """The terms of ``--on``; a name that is neither node, group, tag nor source is a mistake, also behind ``!``."""
+def _above(deck: Deck, one: Resource) -> list[str]:
+    """The ids of what a resource runs on, what that runs on, and so on; a loop of parents ends."""
+    found: list[str] = []
+    at = one.parent
+    while at is not None and at.id not in found:
+        found.append(at.id)
+        row = deck.feed.fleet.find(at)
+        at = row.parent if row is not None else None
+    return found
+
+
+def _limits(
+    inventory: Inventory, on: str, sources: Iterable[str], told: Collection[str] | None = None
+) -> tuple[Term, ...]:
+    """The terms of ``--on``; a name that is neither node, group, tag nor source is a mistake, also behind ``!``.
+
+    ``told``: tags that rows bear; ``None`` before there are rows, and then any tag may turn up on a cluster.
+    """
     parts = terms(on)
     if not parts:
         raise ConfigurationError("the pattern is empty", where="--on", todo="name nodes (pi,hp), tags (@edge) or !old")
-    tags = {tag for node in inventory for tag in node.tags} | set(inventory.groups)
-    names = {*inventory.nodes, *inventory.groups, *sources}
+    of_clusters = {tag for tags in inventory.clusters.values() for tag in tags}
+    tags = {tag for node in inventory for tag in node.tags} | set(inventory.groups) | of_clusters | set(told or ())
+    names = {*inventory.nodes, *inventory.groups, *inventory.clusters, *sources}
     for term in parts:
         valid = tags if term.tag else names
-        if not term.glob and term.text not in valid and inventory.nodes:
+        if term.tag and told is None and inventory.clusters:
+            continue
+        if not term.glob and term.text not in valid and (inventory.nodes or inventory.clusters):
             near = nearest(term.text, sorted(valid))
             hint = f" (nearest valid name: {'@' if term.tag else ''}{near})" if near else ""
-            raise ConfigurationError(
-                f"there is no {'tag' if term.tag else 'node'} '{_written(term)}'{hint}", where="--on"
-            )
+            what = "tag" if term.tag else "node or cluster" if inventory.clusters else "node"
+            raise ConfigurationError(f"there is no {what} '{_written(term)}'{hint}", where="--on")
     return parts
 
 
@@ -212,7 +231,9 @@ def wanted(
     """
     if verb is not None and verb.place is not None:
         return lambda source: False
-    limits = _limits(inventory, on, inventory.nodes) if on is not None and inventory.nodes else ()
+    limits = (
+        _limits(inventory, on, inventory.nodes) if on is not None and (inventory.nodes or inventory.clusters) else ()
+    )
     parts = terms(",".join(words))
     if not kind.by_source:
         # A bare name may stand at any source; an id says its own.
@@ -222,7 +243,7 @@ def wanted(
         )
 
     def means(term: Term, name: str) -> bool:
-        tags = inventory.nodes[name].tags
+        tags = inventory.nodes[name].tags if name in inventory.nodes else inventory.clusters[name]
         if term.tag:
             return any(fnmatchcase(tag, term.text) for tag in tags)
         return fnmatchcase(name, term.text) or (term.text in inventory.groups and term.text in tags)
@@ -230,8 +251,8 @@ def wanted(
     def ask(source: Source) -> bool:
         if kind.noun not in source.nouns:
             return False
-        if source.name not in inventory.nodes:
-            return True
+        if source.name not in inventory.nodes:  # what --on names may stand on a cluster without being one
+            return source.name not in inventory.clusters or chosen(parts, lambda term: means(term, source.name))
         return all(chosen(each, lambda term: means(term, source.name)) for each in (limits, parts))
 
     return ask
