@@ -40,6 +40,12 @@ class Listed:
         return iter(self.rows)
 
 
+def check_proxy(answer: Answer, *, where: str) -> None:
+    """Raise BehindProxy for the page of a proxy that does not reach Proxmox: another URL may."""
+    if answer.status in (502, 503, 504) and _page(answer):
+        raise BehindProxy(f"the proxy in front of it does not get through ({answer.status})", where=where)
+
+
 def document(answer: Answer, *, where: str, node: str = "") -> Mapping[str, Any]:
     """The whole JSON object of an answer, ``data`` and what stands beside it; raises what any other answer means.
 
@@ -96,8 +102,6 @@ def _refusal(answer: Answer, said: Any, where: str, node: str) -> QuarterdeckErr
         message = found.get("message")
         line = words(message) if isinstance(message, str) else ""
     elif _page(answer):
-        if answer.status in (502, 503, 504):
-            return BehindProxy(f"the proxy in front of it does not get through ({answer.status})", where=where)
         return _other(answer, where)
     elif answer.body and answer.type != "application/json":
         line = words(answer.body[:4000].decode("utf-8", "replace"))

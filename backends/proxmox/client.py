@@ -238,14 +238,18 @@ class Client:
 
     async def _ask_one(self, endpoint: Endpoint, request: Request) -> Answer:
         """Ask at one URL; a read whose connection was just being closed is asked once more."""
-        self._asked.append(self._clock())
         try:
-            return await endpoint.send(request)
+            return await self._send(endpoint, request)
         except Dropped as error:
             if not request.reads or not error.at_once:
                 raise
+        return await self._send(endpoint, request)
+
+    async def _send(self, endpoint: Endpoint, request: Request) -> Answer:
         self._asked.append(self._clock())
-        return await endpoint.send(request)
+        answer = await endpoint.send(request)
+        answers.check_proxy(answer, where=endpoint.where)
+        return answer
 
     def _order(self, request: Request) -> list[int]:
         """The URL in use comes first; now and then, for a read, the first one of the configuration."""

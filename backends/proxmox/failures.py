@@ -165,10 +165,10 @@ def of_words(said: str, *, where: str) -> QuarterdeckError:
         return MissingPrivilege(said, path=found["path"] or "", privileges=privileges, where=where)
     if found := _GUEST_LOCK.search(said):
         return Locked(said, lock=found["lock"] or "unknown", where=where)
-    if _FILE_LOCK.search(said):
-        return Locked(said, where=where)
     if _NO_QUORUM.search(said):
         return NoQuorum(said, where=where, todo="bring back enough of its nodes: pvecm status on one of them says more")
+    if _FILE_LOCK.search(said):
+        return Locked(said, where=where)
     if _TAKEN_SIGNS.search(said):
         number = _TAKEN.search(said)
         return IdTaken(said, vmid=int(number["vmid"]) if number and number["vmid"] else None, where=where)

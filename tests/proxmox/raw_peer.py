@@ -132,6 +132,9 @@ async def raw_peer(identity: Identity | None, reply: Reply, *, port: int = 0) ->
                     return
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, ssl.SSLError):
             return
+        except asyncio.CancelledError:
+            writer.transport.abort()  # a client that keeps its connection would be waited for
+            raise
         finally:
             peer.open -= 1
             writer.close()
