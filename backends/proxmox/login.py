@@ -217,7 +217,8 @@ class Login:
             )
         if not isinstance(ticket, str) or not isinstance(word, str) or not ticket or not _plain(word):
             raise BadAnswer("the answer to the login holds no ticket", where=self._cluster.name)
-        cookie = f"PVEAuthCookie={quote(ticket, safe='')}"
+        # The server unescapes it: only what a cookie cannot hold is escaped, which a user's name may bring in.
+        cookie = f"PVEAuthCookie={quote(ticket, safe=':/+=@!', errors='replace')}"
         return Shown({"Cookie": cookie}, {"CSRFPreventionToken": word}, self._clock(), ticket)
 
 
