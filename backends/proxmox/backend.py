@@ -11,15 +11,36 @@ from backends.kinds.hypervisor import HypervisorVerbs
 from backends.kinds.storage import StorageVerbs
 from backends.kinds.vm_verbs import VmVerbs
 from backends.proxmox.cluster import cluster_of, clusters_of
+from backends.proxmox.known_of import Elsewhere
+from backends.proxmox.looking.firewall import FirewallViews
+from backends.proxmox.looking.guests import GuestViews
+from backends.proxmox.looking.hypervisors import HypervisorViews
+from backends.proxmox.looking.snapshots import SnapshotViews
+from backends.proxmox.looking.storages import StorageViews
+from backends.proxmox.looking.tasks import TaskViews
 from backends.proxmox.on_cluster import OnCluster
 from backends.proxmox.readings import ClusterReadings
+from backends.proxmox.verbs.checkpoints import CheckpointVerbs
 from backends.proxmox.verbs.clone import CloneVerbs
+from backends.proxmox.verbs.console import ConsoleVerbs
 from backends.proxmox.verbs.power import PowerVerbs
+from backends.proxmox.verbs.rollback import RollbackVerbs
+from backends.proxmox.verbs.snapshots import SnapshotVerbs
 
 
 class Proxmox(
     PowerVerbs,
+    SnapshotVerbs,
+    RollbackVerbs,
+    CheckpointVerbs,
     CloneVerbs,
+    ConsoleVerbs,
+    GuestViews,
+    SnapshotViews,
+    FirewallViews,
+    TaskViews,
+    HypervisorViews,
+    StorageViews,
     OnCluster,
     VmVerbs,
     HypervisorVerbs,
@@ -54,8 +75,7 @@ class Proxmox(
                 source,
                 self.context,
                 lambda: self.client(source.name),
-                self.doings(source.name),
-                self.addresses(source.name),
+                Elsewhere(self.doings(source.name), self.addresses(source.name), self.versions(source.name)),
             )
         await readings.run(emit, nudge)
 

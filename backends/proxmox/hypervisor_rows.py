@@ -27,11 +27,11 @@ def online_nodes(listed: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
 class HypervisorRows:
     """The hypervisors of one cluster; ``rows`` is replaced when something has changed, never changed."""
 
-    def __init__(self, cluster: str) -> None:
+    def __init__(self, cluster: str, versions: Mapping[str, str]) -> None:
+        """``versions`` are those of nodes that were asked; they may come later."""
         self.cluster = cluster
         self.rows: tuple[Hypervisor, ...] = ()
-        self.versions: dict[str, str] = {}
-        """Versions of nodes that were asked."""
+        self._versions = versions
 
     def fold(
         self, listed: Iterable[Mapping[str, Any]], guests: Iterable[Vm], links: LinksToNodes, quorate: bool | None
@@ -87,6 +87,6 @@ class HypervisorRows:
             uptime_s=steady.age(old.uptime_s if old else None, (real(row.get("uptime")) or None) if online else None),
             guests=count[0],
             running=count[1],
-            version=self.versions.get(name),
+            version=self._versions.get(name),
             quorate=quorate,
         )

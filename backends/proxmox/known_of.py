@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from app.backend import Context
@@ -23,18 +24,26 @@ Changed = tuple[bool, bool, bool]
 """Whether there are new rows of guests, hypervisors, storages."""
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What views and verbs learn of a cluster; it grows while rows are made."""
+
+    doings: Doings
+    addresses: Mapping[int, tuple[str, ...]]
+    """Of guests whose agents were asked, by vmid."""
+    versions: Mapping[str, str]
+    """Of nodes that were asked."""
+
+
 class KnownOf:
     """One cluster; everything here is without I/O."""
 
-    def __init__(
-        self, cluster: str, context: Context, doings: Doings, addresses: Mapping[int, tuple[str, ...]]
-    ) -> None:
+    def __init__(self, cluster: str, context: Context, beside: Elsewhere) -> None:
         self.cluster = cluster
         self._context = context
-        self._doings = doings
-        self._addresses = addresses
+        self._elsewhere = beside
         self.guests = GuestRows(cluster)
-        self.hypervisors = HypervisorRows(cluster)
+        self.hypervisors = HypervisorRows(cluster, beside.versions)
         self.storages = StorageRows(cluster)
         self.corrections = Corrections()
         self.backups = BackupsSeen(self._shows_backups)
@@ -68,9 +77,9 @@ class KnownOf:
                 links=links,
                 corrections=self.corrections,
                 backup=self.backups.of,
-                doing=self._doings.words,
+                doing=self._elsewhere.doings.words,
                 pending=self.pending,
-                addresses=self._addresses,
+                addresses=self._elsewhere.addresses,
             ),
         )
         self.pending = {vmid: one for vmid, one in self.pending.items() if self.guests.get(vmid) is not None}

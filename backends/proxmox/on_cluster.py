@@ -124,6 +124,14 @@ class OnCluster:
         """What the agents of its guests told of, by vmid: which node of the fleet a guest is follows from it."""
         return self._addresses.setdefault(cluster, {})
 
+    @cached_property
+    def _versions(self) -> dict[str, dict[str, str]]:
+        return {}
+
+    def versions(self, cluster: str) -> dict[str, str]:
+        """What those of its nodes that were asked run, by node: ``9.1-1``."""
+        return self._versions.setdefault(cluster, {})
+
     def client(self, of: Resource | str) -> Client:
         """The client of a row's cluster, or of one by its name; raises Missing where none is configured so."""
         from backends.proxmox.clusters import clusters

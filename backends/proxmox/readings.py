@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from app.backend import Context, Emit, Source
 from app.errors import Denied, QuarterdeckError
 from app.fleet import Reading, Ref, Resource
 from backends.node_rows import words
-from backends.proxmox.doings import Doings
-from backends.proxmox.known_of import KnownOf
+from backends.proxmox.known_of import Elsewhere, KnownOf
 from backends.proxmox.questions import Questions
 from backends.proxmox.turns import AT_ONCE, AskPermissions, Question, Turns, sees_no_guests
 from backends.standing import ours
@@ -45,14 +44,13 @@ class ClusterReadings:
         source: Source,
         context: Context,
         client: Callable[[], Client],
-        doings: Doings,
-        addresses: Mapping[int, tuple[str, ...]],
+        elsewhere: Elsewhere,
     ) -> None:
         self.source = source
-        self.known = KnownOf(source.name, context, doings, addresses)
+        self.known = KnownOf(source.name, context, elsewhere)
         self._context = context
         self._client = client
-        self._doings = doings
+        self._doings = elsewhere.doings
         self._turns = Turns(self.known.backups)
         self._questions = Questions(client, self.known, self._turns, context.clock, self._tell_news)
         self._answers = False
