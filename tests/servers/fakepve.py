@@ -270,6 +270,20 @@ class Pve:
         """How long tasks of a type take, in its seconds (see ``scale``)."""
         self._ask("take_seconds", kind=kind, seconds=seconds)
 
+    # -- its consoles: a terminal echoes, answers a line ``size`` and closes upon ``exit``
+
+    def typed(self, where: str) -> list[str]:
+        """What came over terminals of ``NODE/ID`` or of a node: text, ``size 80x24``, ``ping``."""
+        return cast("list[str]", self.get("typed").get(where, []))
+
+    def show(self, text: str) -> None:
+        """Something comes up on every open terminal by itself."""
+        self._ask("show", text=text)
+
+    def hang_up(self) -> None:
+        """Close every open console."""
+        self._ask("hang_up")
+
     # -- faults
 
     def fail(self, method: str, path: str, **how: Any) -> None:
@@ -320,7 +334,8 @@ class Pve:
         """An attribute of the peer.
 
         ``late`` (its seconds before a 401), ``older`` (errors without a message in the body), ``time_scale``,
-        ``ha_delay``, ``ticket_ttl`` (seconds), ``tfa``, ``clones_at_once``, ``lock_wait``, ``quorate``.
+        ``ha_delay``, ``ticket_ttl`` (seconds), ``second_factors`` (user -> code), ``clones_at_once``, ``lock_wait``,
+        ``download_size`` (bytes of everything fetched), ``tokens_have_terminals``, ``shutdown_default_timeout``.
         """
         self._ask("set", name=name, value=value)
 

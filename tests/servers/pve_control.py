@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.servers.pve_access import ALL_RIGHTS, Access
+from tests.servers.pve_backups import Backups
 from tests.servers.pve_base import certificates
 from tests.servers.pve_cluster import Cluster
+from tests.servers.pve_consoles import Consoles
 from tests.servers.pve_containers import Containers
+from tests.servers.pve_disks import Disks
 from tests.servers.pve_guests import Guests
 from tests.servers.pve_schema import Schema
 from tests.servers.pve_tasks import Tasks
@@ -19,7 +22,7 @@ from tests.servers.strict_pve import Strict
 _MADE = ("node", "status", "qmpstatus", "config", "template", "lock", "pool")
 
 
-class Peer(Access, Tasks, Cluster, Containers, Guests, Strict):
+class Peer(Access, Tasks, Cluster, Consoles, Containers, Guests, Disks, Backups, Strict):
     """The peer with all its parts."""
 
 
@@ -272,6 +275,16 @@ class Control:
     async def take_seconds(self, kind: str, seconds: float) -> None:
         """How many PVE seconds tasks of a type take."""
         self.pve.task_secs[kind] = seconds
+
+    # -- consoles
+
+    async def show(self, text: str) -> None:
+        """Something comes up on every open terminal by itself."""
+        await self.pve.show(text)
+
+    async def hang_up(self) -> None:
+        """Close every open console."""
+        await self.pve.hang_up()
 
     # -- faults
 
