@@ -34,6 +34,8 @@ class TaskLog:
         self.read = 0
         """Lines behind us, those left out as well."""
         self.left_out = 0
+        self.behind = False
+        """The last look did not reach the end of the log."""
         self.last: deque[str] = deque(maxlen=_LAST)
         """The newest lines, cleaned."""
         self.warnings: deque[str] = deque(maxlen=3)
@@ -42,11 +44,14 @@ class TaskLog:
     async def more(self) -> list[str]:
         """The lines that have come since, cleaned; a line in place of those left out says how many they were."""
         new: list[str] = []
+        self.behind = True
         while len(new) < MOST:
             page = await self._client.list(self._path, start=self.read, limit=PAGE)
             lines = [_line(row) for row in page.rows]
             if not self.read and lines == [_EMPTY]:
-                break  # what Proxmox writes in place of an empty list; the first real line takes its number
+                # What Proxmox writes in place of an empty list; the first real line takes its number.
+                self.behind = False
+                break
             total = page.total
             if total is not None and total - self.read > MOST:
                 skipped = total - self.read - PAGE
@@ -57,6 +62,7 @@ class TaskLog:
             self.read += len(lines)
             new += lines
             if len(lines) < PAGE or (total is not None and self.read >= total):
+                self.behind = False
                 break
         self.last += new
         self.warnings += [line for line in new if line.startswith(("WARN", "warning:", "WARNING"))]

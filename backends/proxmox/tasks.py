@@ -140,6 +140,8 @@ async def _watched(client: Client, task: Upid, log: TaskLog, report: Report, pat
                 lost = False
                 report.log("the task is in sight again")
             if exitstatus is not None:
+                if log.behind:
+                    report.log("… the rest of its log is left out")
                 return exitstatus
         except Gone as error:
             absent += 1
