@@ -46,6 +46,15 @@ class ByteChannel:
         except ConnectionClosed:
             raise Unreachable("the console was closed", where=self._where) from None
 
+    async def write_text(self, text: str) -> None:
+        """Send a text message, as consoles in a browser do; raises Unreachable when it is closed."""
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            await self._socket.send(text)
+        except ConnectionClosed:
+            raise Unreachable("the console was closed", where=self._where) from None
+
     async def read(self) -> bytes:
         """The next piece; empty when it has ended."""
         from websockets.exceptions import ConnectionClosed
