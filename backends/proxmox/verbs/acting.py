@@ -6,7 +6,6 @@ What is looked at when planning is looked at again just before the call, for a q
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +20,7 @@ from backends.proxmox.failures import Locked
 from backends.proxmox.lanes import guest_lane
 from backends.proxmox.on_cluster import FreshGuest, OnCluster
 from backends.proxmox.tasks import follow, retried_on_lock
-from backends.proxmox.verbs import privileges
+from backends.proxmox.verbs import privileges, spoken
 from backends.proxmox.verbs.privileges import Need
 
 if TYPE_CHECKING:
@@ -47,12 +46,9 @@ class Call:
     @property
     def text(self) -> str:
         """``POST /nodes/pve1/qemu/101/status/shutdown timeout=60``."""
-        said = [
-            f"{name}={shlex.quote(clean(str(int(value) if isinstance(value, bool) else value)))}"
-            for name, value in self.params.items()
-            if value is not None and name not in self.unsaid
-        ]
-        return " ".join([f"{self.method} {self.path}", *said])
+        return spoken.call(
+            self.method, self.path, {name: value for name, value in self.params.items() if name not in self.unsaid}
+        )
 
     async def send(self, client: Client) -> Any:
         """Make it; the answer's data, most often a UPID."""
@@ -104,18 +100,22 @@ class Acting(OnCluster, VmVerbs):
         undo: str = "",
         then: Callable[[Report, Result], Any] | None = None,
         settled: Callable[[FreshGuest], bool] | None = None,
+        stoppable: bool = True,
     ) -> Step:
         """One call about one guest as a step: read again, sent, its task followed.
 
         ``doing`` stands in its row meanwhile, ``done`` in the outcome. ``settled`` says when what was asked for has
-        come about, where high availability does it by itself after the task. ``then`` makes another result of it.
+        come about, where high availability does it by itself after the task. ``then`` makes another result of it. What
+        is not ``stoppable`` goes on at the cluster when the job is cancelled: half done it would leave the guest locked.
         """
         client = self.client(now.cluster)
 
         async def run(report: Report) -> Result:
             await self.unchanged(now, against, locks)
             with self.doings(now.cluster).doing(now.vmid, doing):
-                result = await retried_on_lock(lambda: self.followed(client, call, report), report=report)
+                result = await retried_on_lock(
+                    lambda: self.followed(client, call, report, stoppable=stoppable), report=report
+                )
                 if result.exit_code == 0 and report.wait and settled is not None and now.ha is not None:
                     await self._settled(now, settled, report)
             if result.exit_code == 0 and then is not None:
@@ -127,9 +127,14 @@ class Acting(OnCluster, VmVerbs):
         lane = (guest_lane(now.cluster, now.vmid), *lanes)
         return Step(target, call.text, run, name=name, after=after, lane=lane, width=width, undo=undo)
 
-    async def followed(self, client: Client, call: Call, report: Report) -> Result:
+    async def followed(self, client: Client, call: Call, report: Report, *, stoppable: bool = True) -> Result:
         """Make a call and follow the task that it starts; a call without one is over with its answer."""
-        return await follow(client, await call.send(client), report)
+        try:
+            return await follow(client, await call.send(client), report, stoppable=stoppable)
+        except asyncio.CancelledError:
+            if not stoppable:
+                report.log("it is not safe to stop this half way: it goes on at the cluster")
+            raise
 
     async def unchanged(self, planned: FreshGuest, against: Against, locks: Sequence[str] = ()) -> FreshGuest:
         """The guest once more, just before acting; raises Refused where it is not what the plan was made for."""
