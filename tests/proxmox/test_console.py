@@ -21,6 +21,12 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("fakepve")
 WITH_SERIAL = {"serial0": "socket", "vga": "serial0"}
+WEB = "pve1/101"
+
+
+def typed(pve: Pve) -> str:
+    """The keys that came over the terminal of 101."""
+    return "".join(one for one in pve.typed(WEB) if not one.startswith("size ") and one != "ping")
 
 
 @pytest.fixture
@@ -61,18 +67,20 @@ async def test_keys_and_sizes_go_to_the_guest_and_ctrl_bracket_leaves(
         work = begun(lab, "lab/101")
         await seat.until(b"login: ", within=30)
         seat.type("grüße ☃\r".encode())
-        await seat.until("you said: grüße ☃".encode(), within=30)
+        await seat.until("grüße ☃\r\n".encode(), within=30)
         seat.resize(40, 120)
-        await eventually(lambda: pve.consoles()[0]["sizes"][-1:] == ["120x40"], within=30)
+        await eventually(lambda: "size 120x40" in pve.typed(WEB), within=30)
+        seat.type(b"size\r")
+        await seat.until(b"it is 120x40", within=30)
         seat.type(b"\x03\x10\x11\x1c")  # none of these is anything but a key here
-        await eventually(lambda: pve.consoles()[0]["typed"].endswith("\x03\x10\x11\x1c"), within=30)
+        await eventually(lambda: typed(pve).endswith("\x03\x10\x11\x1c"), within=30)
         seat.type(b"last\x1dnever")
         outcome = await ended(work)
-        await eventually(lambda: not pve.consoles()[0]["open"], within=30)
+        await eventually(lambda: not pve.get("terminals_open"), within=30)
         kept = repr(lab.witnessed())
     assert (outcome.outcome, outcome.message) == (Ended.DONE, "")
-    assert pve.consoles()[0]["sizes"][0] == "100x30"
-    assert "never" not in pve.consoles()[0]["typed"]
+    assert pve.typed(WEB)[0] == "size 100x30"
+    assert typed(pve).endswith("last")
     assert seat.as_before
     assert b"web: left its terminal" in seat.seen
     assert "PVEVNC" not in " ".join(ran[0]) + kept + outcome.message
@@ -92,10 +100,10 @@ async def test_a_key_of_several_bytes_may_come_in_pieces(
         await seat.until(b"a", within=30)
         seat.type(snowman[:1])
         seat.type(b"" + snowman[1:] + b"\r")
-        await seat.until("you said: a☃".encode(), within=30)
+        await seat.until("☃\r\n".encode(), within=30)
         seat.type(b"\x1d")
         await ended(work)
-    assert pve.consoles()[0]["typed"] == "a☃\r"
+    assert typed(pve) == "a☃\r"
 
 
 async def test_a_quiet_terminal_is_kept_open(
@@ -106,7 +114,7 @@ async def test_a_quiet_terminal_is_kept_open(
     async with opened(tmp_path, monkeypatch, pve) as lab:
         sit(lab, seat)
         work = begun(lab, "lab/101")
-        await eventually(lambda: pve.consoles() and pve.consoles()[0]["pings"] >= 3, within=30)
+        await eventually(lambda: pve.typed(WEB).count("ping") >= 3, within=30)
         seat.type(b"\x1d")
         assert (await ended(work)).outcome is Ended.DONE
 
@@ -155,7 +163,7 @@ async def test_a_token_that_gets_no_terminal_is_told_why_and_what_instead(
     pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seat: Seat
 ) -> None:
     pve.add_vm(101, "web", status="running", config=WITH_SERIAL)
-    pve.set("token_terminals", False)
+    pve.set("tokens_have_terminals", False)
     async with opened(tmp_path, monkeypatch, pve) as lab:
         sit(lab, seat)
         closed = await lab.one("console", "lab/101")
@@ -189,7 +197,7 @@ async def test_killing_the_program_puts_the_terminal_back_and_closes_the_websock
         assert seat.process is not None
         seat.process.terminate()
         await ended(work)
-        await eventually(lambda: not pve.consoles()[0]["open"], within=30)
+        await eventually(lambda: not pve.get("terminals_open"), within=30)
     assert seat.as_before
 
 
