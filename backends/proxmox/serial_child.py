@@ -23,6 +23,8 @@ LOST = 125
 LEAVE = b"\x1d"
 """ctrl-]."""
 _PIECE = 1 << 15
+_LAST_S = 2.0
+"""For what was typed just before leaving to be taken."""
 _MOST_WAITING = 1 << 20
 """Typed bytes kept while nobody takes them; then the keyboard waits."""
 
@@ -100,6 +102,9 @@ class Session:
                 self._read_keys()
             if able:
                 self._send()
+        self._stream.settimeout(_LAST_S)
+        with contextlib.suppress(OSError):
+            self._stream.sendall(self._waiting)
 
     def _show(self) -> bool:
         try:
