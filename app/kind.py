@@ -41,8 +41,10 @@ def plain_json(resource: Resource) -> dict[str, Any]:
 
 
 def full_name(resource: Resource) -> str:
-    """The name as it tells rows of several sources apart: ``hp/worker`` where the id says so, else the name alone."""
-    return resource.id if resource.id.endswith(f"/{resource.name}") else resource.name
+    """The name as it tells rows of several sources apart: ``hp/worker``, or ``web1 (lab/101)`` where ids are numbers."""
+    if resource.id.endswith(f"/{resource.name}"):
+        return resource.id
+    return f"{resource.name} ({resource.id})" if "/" in resource.id else resource.name
 
 
 def no_sections(resource: Resource) -> Sequence[Section]:

@@ -16,6 +16,8 @@ from textual.widgets import Input
 from app.cli.root import call
 from app.console import Console
 from app.deck import Deck
+from app.fleet import Ref
+from app.kind import full_name
 from app.paths import Paths
 from app.start import Start, open_deck
 from app.verb import Param, Shape, Verb
@@ -254,7 +256,11 @@ def by_palette(action: Action, start: Start_) -> Left:
 
     async def press(it: Driven) -> None:
         await mark(it, action)
-        named = action.targets[0] if len(action.targets) == 1 else f"{len(action.targets)} marked"
+        named = f"{len(action.targets)} marked"
+        if len(action.targets) == 1:
+            row = it.deck.feed.fleet.find(Ref(action.verb.noun, action.targets[0]))
+            assert row is not None
+            named = full_name(row)
         wanted = f"{action.verb.title} {named}" if action.verb.takes_target else action.verb.title
         wanted += " …" if action.optional and not any(param.required for param in action.verb.params) else ""
         await it.press("ctrl+p")

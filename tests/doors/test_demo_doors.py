@@ -59,7 +59,6 @@ GIVEN: dict[str, dict[str, str]] = {
     "vm.migrate": {"to": "pve3"},
     "vm.resize": {"disk": "scsi0", "size": "+10G"},
     "vm.set": {"cores": "8", "tag": "agents"},
-    "vm.destroy": {"stop": "yes"},
     "vm.isolate": {"network": "machines"},
     "vm.task-stop": {"upid": TASK},
     "vm.trust": {"cluster": "lab"},
@@ -78,11 +77,14 @@ TARGETS = {
     "image": "pi1/redis:7.2-alpine",
     "volume": "pi1/carbonac_redis-data",
     "network": "pi1/carbonac_default",
-    "vm": "lab/120",
+    "vm": "lab/123",
     "hypervisor": "lab/pve1",
     "storage": "lab/pve1/local-lvm",
 }
 """Whom the verbs of a kind are done to."""
+
+ABOUT = {"vm.task-log": TASK, "vm.backups": "lab/131", "vm.tasks": "lab/120"}
+"""What views without a target are about."""
 
 DOORS: dict[str, Callable[[Action, doors.Start_], Left]] = {
     "key": doors.by_key,
@@ -195,7 +197,8 @@ def test_looking_leaves_no_entry(view: Verb, monkeypatch: pytest.MonkeyPatch, tm
 
     async def look() -> None:
         async with doors.console(doors.demo(2)(), (TARGETS[view.noun],), view.noun) as it:
-            it.console.command_line.open(f"{view.title} {TARGETS[view.noun]}")
+            about = TARGETS[view.noun] if view.takes_target else ABOUT.get(view.id, "")
+            it.console.command_line.open(f"{view.title} {about}")
             await it.press("enter")
             await it.until(lambda: isinstance(it.console.place, PLACES), it.screen())
             await it.press("d", "escape", "y", "escape")
