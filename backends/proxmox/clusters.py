@@ -33,7 +33,7 @@ class Clusters:
         """The certificates that ``vm trust`` pinned."""
         self._passwords = Secrets(context.ask_secret)
         self._clients: dict[str, Client] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._retiring: dict[asyncio.Task[None], Client] = {}
 
     def configured(self) -> tuple[Cluster, ...]:
         """The clusters of hosts.yaml as it stands now, those with mistakes as well."""
@@ -63,16 +63,18 @@ class Clusters:
     def _later(self, client: Client) -> None:
         """Close a client that is of no use any more; a call on its way over it still gets its answer."""
         task = asyncio.get_running_loop().create_task(client.retire())
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
+        self._retiring[task] = client
+        task.add_done_callback(lambda task: self._retiring.pop(task, None))
 
     async def close(self) -> None:
         """End all connections, within some seconds."""
-        held, self._clients = list(self._clients.values()), {}
-        tasks = [asyncio.ensure_future(one.close()) for one in held]
-        for task in tuple(self._closing):
+        held = [*self._clients.values(), *self._retiring.values()]
+        waited = [*self._retiring]
+        self._clients = {}
+        for task in waited:
             task.cancel()
-        if waited := [*tasks, *self._closing]:
+        waited += [asyncio.ensure_future(one.close()) for one in held]
+        if waited:
             await asyncio.wait(waited, timeout=_CLOSE_S)
 
 
