@@ -70,6 +70,7 @@ class Client:
         self._back_at = 0.0
         self._away: QuarterdeckError | None = None
         self._pending = 0
+        self._successor: Client | None = None
         self._asked: deque[float] = deque(maxlen=10_000)
         self._reading_permissions = asyncio.Lock()
         self._permissions_at = -math.inf
@@ -142,6 +143,8 @@ class Client:
 
         It goes to the URL in use, where the ticket came from. Close what comes back.
         """
+        if self._successor is not None:
+            return await self._successor.websocket(path, params, **more)
         if not self._endpoints:
             raise ConfigurationError("no url is configured", where=self.name)
         shown = await self._login.current()
@@ -164,8 +167,12 @@ class Client:
             self.permissions = Permissions.of(await self.get(_PERMISSIONS))
             return self.permissions
 
-    async def retire(self) -> None:
-        """Close it as soon as nobody waits for an answer any more, at the latest when the longest wait is over."""
+    async def retire(self, successor: Client) -> None:
+        """Hand later calls on to another client of the cluster, and close when those on their way have their answers.
+
+        So whoever follows a task for hours goes on doing so with the new login.
+        """
+        self._successor = successor
         deadline = time.monotonic() + 2 * WITHIN_S
         while self._pending and time.monotonic() < deadline:
             await asyncio.sleep(0.2)
@@ -184,6 +191,8 @@ class Client:
         self, method: str, path: str, params: wire.Params | None, more: Mapping[str, Any], within: float
     ) -> Mapping[str, Any]:
         """One call with a login; after a 401 once more, with another one."""
+        if self._successor is not None:
+            return await self._successor._call(method, path, params, more, within)
         if self.cluster.fault is not None:
             raise ConfigurationError(self.cluster.fault, where=self.name)
         said = wire.encoded([*(params or {}).items(), *more.items()])

@@ -23,8 +23,8 @@ def clusters(context: Context) -> Clusters:
 class Clusters:
     """Makes each cluster's client on first use.
 
-    When a cluster's configuration changes its old client is closed and the next ``of`` gives a new one; so nobody
-    keeps a client longer than for one action or one look.
+    When a cluster's configuration changes the next ``of`` gives a new client, and the old one hands its calls on to it.
+    One of a cluster that is configured no more is of use to those who hold it, and closed with the others.
     """
 
     def __init__(self, context: Context) -> None:
@@ -43,26 +43,27 @@ class Clusters:
         """A cluster's client, not necessarily connected. Raises Missing for a cluster nobody configured."""
         cluster = cluster_of(self._context.inventory(), name)
         known = self._clients.get(name)
-        if known is not None:
-            if _reached_alike(known.cluster, cluster):
-                known.cluster = cluster
-                return known
-            self._later(self._clients.pop(name))
-        made = self._clients[name] = Client(
+        if known is not None and _reached_alike(known.cluster, cluster):
+            known.cluster = cluster
+            return known
+        made = Client(
             cluster,
             resolve=self._resolve,
             passwords=self._passwords,
             trust=partial(self.known.trust, cluster),
             clock=self._context.clock,
         )
+        if known is not None:
+            self._replace(known, made)
+        self._clients[name] = made
         return made
 
     async def _resolve(self, reference: str) -> str:
         return await resolve(reference, self._context.inventory(), state=self._context.state)
 
-    def _later(self, client: Client) -> None:
+    def _replace(self, client: Client, successor: Client) -> None:
         """Close a client that is of no use any more; a call on its way over it still gets its answer."""
-        task = asyncio.get_running_loop().create_task(client.retire())
+        task = asyncio.get_running_loop().create_task(client.retire(successor))
         self._retiring[task] = client
         task.add_done_callback(lambda task: self._retiring.pop(task, None))
 

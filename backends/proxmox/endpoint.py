@@ -240,8 +240,9 @@ class Endpoint:
             accept = "put the new one below fingerprint in hosts.yaml"
         else:
             accept = f"quarterdeck vm trust {self.cluster} pins the new one"
+        ends = f" (it ends on {trust.ends:%Y-%m-%d})" if trust.ends else ""
         return ChangedCertificate(
-            f"the server shows another certificate than the pinned one: it shows {seen}, pinned is {pinned}",
+            f"the server shows another certificate than the pinned one: it shows {seen}, pinned is {pinned}{ends}",
             where=self.where,
             todo=f"Proxmox renews a node's own certificate 14 days before it ends; otherwise somebody stands in "
             f"between. Compare with NODE → System → Certificates, then {accept}",

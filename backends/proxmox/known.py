@@ -46,7 +46,7 @@ class KnownCertificates:
             return Trust(cluster.fingerprints)
         pin = self.of(cluster.name, url)
         if pin is not None:
-            return Trust((pin.fingerprint,), configured=False)
+            return Trust((pin.fingerprint,), configured=False, ends=pin.not_after)
         return Trust(ca=cluster.ca)
 
     def pin(self, cluster: str, url: str, certificate: Certificate) -> None:

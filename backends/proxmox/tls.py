@@ -50,6 +50,8 @@ class Trust:
     fingerprints: tuple[str, ...] = ()
     configured: bool = True
     """The pins stand in hosts.yaml; False: ``vm trust`` wrote them down."""
+    ends: datetime | None = None
+    """When the pinned certificate does, UTC, where that is known."""
     ca: Path | None = None
     """Of whom signatures count; ``None`` for whom the system trusts."""
 

@@ -92,12 +92,14 @@ async def test_a_call_on_its_way_survives_a_reload(tmp_path: Path) -> None:
         held = Configured(tmp_path, lab=entry)
         found = held.context.shared(clusters)
         try:
-            asked = asyncio.create_task(found.of("lab").get("/version"))
+            kept = found.of("lab")
+            asked = asyncio.create_task(kept.get("/version"))
             await eventually(lambda: peer.asked, 20)
             held.write(lab={**entry, "token": f"{TOKEN}x"})
             found.of("lab")
             go.set()
             assert await asked == 1
+            assert (await kept.get("/version"), peer.asked[-1].headers["authorization"][-1]) == (1, "x")
         finally:
             await found.close()
 

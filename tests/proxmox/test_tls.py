@@ -204,11 +204,17 @@ async def test_a_changed_certificate_of_a_kept_pin_names_the_command(identity: I
     known = KnownCertificates(tmp_path / "state")
     async with raw_peer(identity, _fine) as peer:
         cluster = Cluster(name="lab", urls=(peer.url,))
-        known.pin("lab", peer.url, certificate_of(b"another"))
+        known.pin("lab", peer.url, certificate_of(ssl.PEM_cert_to_DER_cert(_certificate(other))))
         async with talking(peer.url, trust=lambda url: known.trust(cluster, url)) as client:
-            with pytest.raises(ChangedCertificate, match="quarterdeck vm trust lab pins the new one"):
+            with pytest.raises(ChangedCertificate, match="quarterdeck vm trust lab pins the new one") as caught:
                 await client.get("/version")
-    assert other.fingerprint != identity.fingerprint
+    assert f"pinned is {other.fingerprint} (it ends on 20" in caught.value.what
+
+
+def _certificate(identity: Identity) -> str:
+    """The certificate alone, without the key that stands before it."""
+    text = identity.file.read_text()
+    return text[text.index("-----BEGIN CERTIFICATE") :]
 
 
 def test_a_pin_of_hosts_yaml_comes_before_a_kept_one(tmp_path: Path) -> None:
