@@ -153,7 +153,7 @@ async def seen_certificate(url: str, *, within: float = 10.0) -> Certificate:
         raise Unreachable(why_not(error), where=where, todo="check url in hosts.yaml, and whether it is up") from None
     try:
         shown: ssl.SSLObject = writer.get_extra_info("ssl_object")
-        return certificate_of(shown.getpeercert(binary_form=True) or b"")
+        return await asyncio.to_thread(certificate_of, shown.getpeercert(binary_form=True) or b"")
     finally:
         writer.close()
         with contextlib.suppress(OSError, TimeoutError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import ssl
 from collections.abc import Mapping
@@ -83,6 +84,7 @@ async def opened(
     Raises ``ssl.SSLError`` as it came: whose certificate was wrong is for the caller to say. Raises Unreachable,
     TimedOut, Denied, Gone and NotProxmox.
     """
+    await asyncio.to_thread(importlib.import_module, "websockets.asyncio.client")
     from websockets.asyncio.client import connect
     from websockets.exceptions import InvalidStatus, WebSocketException
     from websockets.typing import Subprotocol
