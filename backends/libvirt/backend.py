@@ -10,12 +10,19 @@ from app.backend import Backend, Emit, Source
 from app.inventory.model import Inventory
 from backends import node_rows
 from backends.libvirt.node_guests import NodeGuests
+from backends.libvirt.verbs.cloning import CloneVerbs
+from backends.libvirt.verbs.console import ConsoleVerb
+from backends.libvirt.verbs.life import LifeVerbs
+from backends.libvirt.verbs.looking import LookingVerbs
+from backends.libvirt.verbs.removing import RemoveVerbs
+from backends.libvirt.verbs.setting import SetVerbs
+from backends.libvirt.verbs.snapshots import SnapshotVerbs
 
 INTERVAL_S = 5.0
 """libvirt tells by itself what happens; so often the figures are asked for."""
 
 
-class Libvirt(Backend):
+class Libvirt(LifeVerbs, SnapshotVerbs, CloneVerbs, RemoveVerbs, SetVerbs, LookingVerbs, ConsoleVerb, Backend):
     """Every node that may have a libvirt: those logged in to and this machine, unless ``libvirt: false``."""
 
     name = "libvirt"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring
 
-from app.errors import BadAnswer
+from app.column import clean
+from app.errors import BadAnswer, ConfigurationError
 
 NAMESPACE = "urn:quarterdeck:guest"
 """Of the metadata in which tags and templates are kept: libvirt has neither."""
@@ -57,6 +59,8 @@ class Definition:
     description: str = ""
     tags: tuple[str, ...] = ()
     template: bool = False
+    protected: bool = False
+    """It may not be destroyed."""
     os: str = ""
     """Architecture and machine."""
     disks: tuple[Disk, ...] = ()
@@ -96,6 +100,7 @@ def definition(text: str) -> Definition:
         description=root.findtext("description") or "",
         tags=tuple(dict.fromkeys(tag for tag in tags if _TAG.fullmatch(tag))),
         template=kept is not None and kept.find(f"{{{NAMESPACE}}}template") is not None,
+        protected=kept is not None and kept.find(f"{{{NAMESPACE}}}protected") is not None,
         os="" if kind is None else " ".join(filter(None, (kind.get("arch"), kind.get("machine")))),
         disks=tuple(disk(one) for one in root.findall("devices/disk")),
         cards=tuple(_card(one) for one in root.findall("devices/interface")),
@@ -106,6 +111,34 @@ def definition(text: str) -> Definition:
         ),
         nvram=root.findtext("os/nvram") or "",
     )
+
+
+def kept(tags: Sequence[str], template: bool, protected: bool) -> str:
+    """The metadata that says so, as ``virsh metadata --set`` takes it."""
+    for tag in tags:
+        if not _TAG.fullmatch(tag):
+            raise ConfigurationError(
+                f"'{clean(tag)[:60]}' is no tag", where="--tag", todo="letters, digits, . _ + and -; 40 at most"
+            )
+    said = "".join(f"<tag>{tag}</tag>" for tag in tags)
+    return f"<guest>{said}{'<template/>' if template else ''}{'<protected/>' if protected else ''}</guest>"
+
+
+def mark(root: Element, *, tags: Sequence[str] | None, template: bool, protected: bool) -> None:
+    """Put tags and marks into a definition; ``None`` leaves the tags that are there."""
+    metadata = root.find("metadata")
+    old = None if metadata is None else metadata.find(f"{{{NAMESPACE}}}guest")
+    if tags is None:
+        tags = [] if old is None else [one.text or "" for one in old.findall(f"{{{NAMESPACE}}}tag")]
+        tags = [tag for tag in tags if _TAG.fullmatch(tag)]
+    if metadata is not None and old is not None:
+        metadata.remove(old)
+    if not (tags or template or protected):
+        return
+    new = fromstring(kept(tags, template, protected))  # noqa: S314 - our own
+    for one in new.iter():
+        one.tag = f"{{{NAMESPACE}}}{one.tag}"
+    (SubElement(root, "metadata") if metadata is None else metadata).append(new)
 
 
 def disk(element: Element) -> Disk:

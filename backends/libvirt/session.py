@@ -42,6 +42,8 @@ ANSWER_S = 20.0
 OPEN_S = 20.0
 """How long a channel may take to open before the node is asked without one."""
 _PATHS = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+ENVIRONMENT = f"export LC_ALL=C; {_PATHS}"
+"""What goes before a command line of virsh, so that its words are those that are read here."""
 
 # How long guests that run already have run is known only to the system: their processes bear their UUIDs.
 _PROGRAM = r"""
@@ -190,7 +192,7 @@ class OneByOne:
         """The answer to each of virsh's command lines."""
         answers = Answers(secrets.token_hex(16))
         data = "".join(answers.line(line, number) for number, line in enumerate(lines, 1))
-        command = f"export LC_ALL=C; {_PATHS}; exec virsh -q -c {shlex.quote(self._uri)} 2>&1"
+        command = f"{ENVIRONMENT}; exec virsh -q -c {shlex.quote(self._uri)} 2>&1"
         done = await self._link.run(command, input=data.encode(), timeout=ANSWER_S, limit=16 << 20)
         # A mark at the very end of what has come might go on.
         found = dict(answers.feed(done.stdout + b"\n")[1])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.deck import Answer, Deck, Order, Question
@@ -29,12 +30,36 @@ def far(sshd: Sshd, uri: str | None, name: str = "hp", host: str | None = None, 
     return NodeEntry(name=name, ssh=sshd.entry(host), extra={} if uri is None else {"libvirt": uri}, **rest)
 
 
-class Guests:
-    """A deck, and its rows in few words."""
+@dataclass
+class Asked:
+    """A front that agrees, remembers the questions, and runs what wants the terminal."""
 
-    def __init__(self, deck: Deck) -> None:
+    answer: Answer = field(default_factory=lambda: Answer(True, "because"))
+    questions: list[Question] = field(default_factory=list[Question])
+    terminals: list[list[str]] = field(default_factory=list[list[str]])
+    child: Callable[[list[str]], Awaitable[int]] | None = None
+
+    async def ask(self, question: Question) -> Answer:
+        """Answer."""
+        self.questions.append(question)
+        return self.answer
+
+    async def secret(self, what: str, prompt: str) -> str | None:
+        """There is none."""
+        return None
+
+    async def terminal(self, argv: Sequence[str], env: Mapping[str, str] | None) -> int:
+        """Run it where there is something to run it."""
+        self.terminals.append(list(argv))
+        return 0 if self.child is None else await self.child(list(argv))
+
+
+class Guests:
+    """A deck, its rows and orders in few words."""
+
+    def __init__(self, deck: Deck, front: Asked) -> None:
         self.deck = deck
-        self.asked: list[Question] = []
+        self.front = front
 
     @property
     def rows(self) -> dict[str, Vm]:
@@ -51,6 +76,34 @@ class Guests:
         found = self.row(guest)
         return found.state if found is not None else None
 
+    def order(self, verb: str, *guests: str, mode: str = "normal", wait: bool = True, **arguments: Any) -> Order:
+        """An order for guests by id."""
+        declared = self.deck.catalog.find("vm", verb)
+        assert declared is not None, verb
+        targets = tuple(Ref("vm", guest) for guest in guests)
+        made = Order(verb=declared, targets=targets, arguments=arguments, why="because", wait=wait)
+        return replace(made, mode=mode)  # pyright: ignore[reportArgumentType]
+
+    async def all(self, verb: str, *guests: str, **arguments: Any) -> tuple[Outcome, ...]:
+        """Perform it on several; one outcome each, failures first."""
+        async with asyncio.timeout(90):
+            return await self.deck.perform(self.order(verb, *guests, **arguments))
+
+    async def do(self, verb: str, *guests: str, **arguments: Any) -> Outcome:
+        """Perform it on one guest (or none) and return its outcome."""
+        (outcome,) = await self.all(verb, *guests, **arguments)
+        return outcome
+
+    @property
+    def asked(self) -> Question:
+        """The last question that was asked."""
+        return self.front.questions[-1]
+
+    def witnessed(self) -> str:
+        """All that the witness holds, as it stands in its files."""
+        folder = self.deck.context.state / "witness"
+        return "".join(p.read_text(errors="replace") for p in sorted(folder.rglob("*")) if p.is_file())
+
     def reading(self, node: str) -> Reading | None:
         """What was told of a node last."""
         return self.deck.feed.fleet.readings.get(ReadingKey("libvirt", node, ""))
@@ -65,13 +118,12 @@ async def watching(
     if sshd is not None:
         inventory = replace(inventory, ssh=sshd.defaults())
     deck = open_deck(Start(**start), parts=LIBVIRT, inventory=inventory)
+    front = Asked()
+    deck.front = front
     deck.feed.configure(deck.inventory)
     try:
         if wait:
             await deck.feed.first(wait)
-        yield Guests(deck)
+        yield Guests(deck, front)
     finally:
         await deck.close()
-
-
-__all__ = ["LIBVIRT", "Answer", "Guests", "Mapping", "Order", "Outcome", "far", "here", "watching"]

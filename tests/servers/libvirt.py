@@ -44,6 +44,27 @@ for f in "$0"/pid "$0"/r/libvirt/qemu/run/*.pid; do kill -9 "$(cat "$f")"; done
 rm -rf "$0"
 """
 
+SYSTEM = bytes.fromhex(
+    "31c08ed8fcfb"  # xor ax, ax; mov ds, ax; cld; sti
+    "ba0206b80001ef"  # mov dx, PM1_EN; mov ax, PWRBTN_EN; out dx, ax
+    "be387c"  # mov si, greeting
+    "ac84c07406baf803eeebf5"  # print: lodsb; test al, al; jz main; mov dx, COM1; out dx, al; jmp print
+    "f4bafd03eca8017405baf803ecee"  # main: hlt; is there a key? then echo it
+    "ba0006edf6c40174e9"  # mov dx, PM1_STS; in ax, dx; is the power button pressed? else jmp main
+    "ba0406b80020efebe0"  # mov dx, PM1_CNT; mov ax, SLP_EN; out dx, ax; jmp main
+)
+"""The smallest operating system: greets on the serial terminal, echoes what is typed, and heeds the power button.
+
+It is a boot sector for the machine ``pc``, whose firmware puts the power management registers at 0x600.
+"""
+GREETING = b"ready\r\n\0"
+
+
+def boot_sector() -> bytes:
+    """The system as the first 512 bytes of a disk."""
+    start = SYSTEM.replace(b"\xbe\x38\x7c", b"\xbe" + (0x7C00 + len(SYSTEM)).to_bytes(2, "little"))
+    return (start + GREETING).ljust(510, b"\0") + b"\x55\xaa"
+
 
 def _owner() -> tuple[int, int] | None:
     """Whom the daemon belongs to, ``None`` for whoever runs the tests."""
@@ -186,17 +207,22 @@ class Libvirtd:
         disks: int = 1,
         network: bool = True,
         serial: bool = True,
+        system: bool = False,
         extra: str = "",
     ) -> str:
         """Define a guest with qcow2 disks in the pool, and start it; returns its UUID.
 
+        ``system``: its first disk holds ``SYSTEM``; without, its firmware finds nothing to start and sits there.
         ``extra`` is XML among the domain's own elements, such as ``<title>x</title>``.
         """
         devices: list[str] = []
-        stem = "".join(c if c.isalnum() else "_" for c in name)
+        stem = _stem(name)
         for number in range(disks):
             volume = f"{stem}-{number}.qcow2"
-            self.virsh("vol-create-as", "images", volume, f"{disk_mib}M", "--format", "qcow2")
+            if system and not number:
+                self._bootable(volume, disk_mib)
+            else:
+                self.virsh("vol-create-as", "images", volume, f"{disk_mib}M", "--format", "qcow2")
             target = f"vd{'abcdefgh'[number]}"
             devices.append(
                 f"<disk type='file' device='disk'><driver name='qemu' type='qcow2'/>"
@@ -206,7 +232,10 @@ class Libvirtd:
             devices.append("<interface type='user'><model type='virtio'/></interface>")
         talks = "<bios useserial='yes'/>" if serial else ""  # its firmware writes to the serial terminal as well
         if serial:
-            devices.append("<serial type='pty'/><console type='pty'><target type='serial'/></console>")
+            spoken = self.folder / f"{stem}.serial"
+            spoken.unlink(missing_ok=True)
+            log = f"<log file={quoteattr(str(spoken))} append='on'/>"
+            devices.append(f"<serial type='pty'>{log}</serial><console type='pty'><target type='serial'/></console>")
         xml = (
             f"<domain type='qemu'><name>{escape(name)}</name>{extra}"
             f"<memory unit='MiB'>{memory_mib}</memory><vcpu>{cores}</vcpu>"
@@ -220,6 +249,22 @@ class Libvirtd:
         if start:
             self.virsh("start", uuid)
         return uuid
+
+    def ready(self, name: str, times: int = 1) -> bool:
+        """Whether a guest with ``SYSTEM`` has come up, that many times, and heeds its power button."""
+        spoken = self.folder / f"{_stem(name)}.serial"
+        return spoken.exists() and spoken.read_bytes().count(GREETING.rstrip(b"\0")) >= times
+
+    def _bootable(self, volume: str, mib: int) -> None:
+        raw = self.folder / "system.raw"
+        raw.write_bytes(boot_sector().ljust(mib << 20, b"\0"))
+        path = self.images / volume
+        argv = ["qemu-img", "convert", "-O", "qcow2", str(raw), str(path)]
+        subprocess.run(argv, check=True, capture_output=True, timeout=60)
+        raw.unlink()
+        if self._owner is not None:
+            os.chown(path, *self._owner)
+        self.virsh("pool-refresh", "images")
 
     def uuids(self) -> dict[str, str]:
         """The UUID of every guest, by name."""
@@ -251,6 +296,10 @@ class Libvirtd:
         if "images" not in self.virsh("pool-list", "--name").stdout.split():
             self.virsh("pool-start", "images")
         self.virsh("pool-refresh", "images")
+
+
+def _stem(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name)
 
 
 def _made() -> Libvirtd:

@@ -1,0 +1,1 @@
+"""What can be done to the guests of a node's libvirt, by ``virsh``; one family of verbs a file."""

@@ -1,0 +1,262 @@
+"""Snapshots of guests: take, list, go back to, remove; and the same of several under one name.
+
+They are libvirt's internal ones, kept in the qcow2 files themselves: each can be gone back to, in any order. Of a
+guest that runs they hold its memory as well, whether that was asked for or not. External ones, files on top of files,
+can only be gone back to from libvirt 9.9 on and make a guest's disks a chain; none is made here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element, ParseError, fromstring
+
+from app.column import clean
+from app.errors import BadAnswer, ConfigurationError, Missing, Refused
+from app.plan import Plan, Report, Result, Step
+from app.verb import Rows
+from backends.kinds.vm_lists import CURRENT, Checkpoint, Snapshot, checkpoint_rows, snapshot_rows
+from backends.kinds.vm_row import Vm
+from backends.libvirt.verbs.base import COPY_S, Now, OnGuests, holds, quoted, snapshot_name
+
+_MOST = 200
+"""Snapshots of one guest whose particulars are asked for."""
+
+
+class SnapshotVerbs(OnGuests):
+    """Points to come back to."""
+
+    async def snapshot(self, target: Vm, *, name: str, memory: bool = False, description: str = "") -> Plan:
+        """Keep its disks as they are now, to come back to."""
+        now = await self._may_keep(target, name)
+        return Plan(
+            self._taken(target, now, name, description),
+            notes=_memory_notes(target, now, memory),
+            preconditions=[holds(now), (f"there is no snapshot {name} yet", True, "")],
+        )
+
+    async def _may_keep(self, target: Vm, name: str) -> Now:
+        snapshot_name(name)
+        now = await self.fresh(target)
+        if not now.persistent:
+            raise Refused("it is transient: its snapshots would go with it", where=target.id)
+        if name in await self._names(target):
+            raise Refused(f"it has a snapshot {name} already", where=target.id, todo="give another --name")
+        for disk in now.definition.disks:
+            if disk.own and disk.format != "qcow2":
+                raise Refused(
+                    f"its disk {clean(disk.target)} is {clean(disk.format)}, and only qcow2 keeps snapshots",
+                    where=target.id,
+                    todo="convert it with qemu-img convert -O qcow2 while it is off",
+                )
+        return now
+
+    def _taken(self, target: Vm, now: Now, name: str, description: str, label: str = "") -> Step:
+        words = ["snapshot-create-as", now.uuid, name, "--atomic"]
+        if description:
+            words += ["--description", description]
+        return self.step(target, *words, done=f"kept as {name}", within=COPY_S, name=label)
+
+    async def snapshots(self, target: Vm) -> Rows:
+        """Show its snapshots, and which it stands on."""
+        return snapshot_rows(_tree(await self._kept(target)))
+
+    async def _names(self, target: Vm) -> list[str]:
+        said = await self.answer(target.source, f"snapshot-list {target.key} --name", target.id)
+        return [line.rstrip("\r") for line in said.split("\n") if line.strip()]
+
+    async def _kept(self, target: Vm) -> dict[str, _Kept]:
+        names = (await self._names(target))[:_MOST]
+        if not names:
+            return {}
+        lines = [f"snapshot-dumpxml {target.key} --snapshotname {quoted(name)}" for name in names]
+        *told, current = await self.answers(target.source, *lines, f"snapshot-current {target.key} --name")
+        kept = {
+            name: _read(name, said) for name, said in zip(names, told, strict=True) if not said.startswith("error:")
+        }
+        if current.strip() in kept:
+            kept[current.strip()].current = True
+        return kept
+
+    async def _there(self, target: Vm, name: str) -> tuple[Now, _Kept, dict[str, _Kept]]:
+        now, kept = await self.fresh(target), await self._kept(target)
+        one = kept.get(name)
+        if one is None:
+            known = ", ".join(clean(other) for other in list(kept)[:8]) or "none"
+            raise Missing(f"it has no snapshot '{clean(name)}'", where=target.id, todo=f"it has: {known}")
+        return now, one, kept
+
+    async def rollback(
+        self, targets: Sequence[Vm], *, name: str, delete_newer: bool = False, start: bool = False
+    ) -> Plan:
+        """Go back to a snapshot; what was written since is lost."""
+        return Plan.merged([await self._back(target, name, delete_newer, start) for target in targets])
+
+    async def _back(self, target: Vm, name: str, delete_newer: bool, start: bool) -> Plan:
+        now, kept, others = await self._there(target, name)
+        if kept.external:
+            raise Refused(
+                "this snapshot is kept in files of its own, and libvirt may not be able to go back to it",
+                where=target.id,
+                todo=f"virsh snapshot-revert {target.key} {name} tries it",
+            )
+        newer = _below(others, name)
+        steps: list[Step] = []
+        if delete_newer and newer:
+            words = ("snapshot-delete", now.uuid, "--snapshotname", name, "--children-only")
+            steps.append(self.step(target, *words, done=f"removed {len(newer)} newer", within=COPY_S, name="newer"))
+        words = ["snapshot-revert", now.uuid, "--snapshotname", name, *(["--running"] if start else [])]
+        done = f"is as it was at {name}"
+        steps.append(self.step(target, *words, done=done, within=COPY_S, after=["newer"] if steps else []))
+        runs = start or kept.memory
+        loses = [f"{target.id}: everything since {clean(name)}" + (", and what runs in it now" if now.runs else "")]
+        if delete_newer and newer:
+            loses.append(f"{target.id}: the snapshots {', '.join(clean(one) for one in newer)}")
+        note = f"{target.id}: " + ("it runs afterwards" if runs else "it is off afterwards")
+        return Plan(*steps, loses=loses, notes=[note], preconditions=[holds(now), (f"it has {name}", True, "")])
+
+    async def delete_snapshot(self, target: Vm, *, name: str) -> Plan:
+        """Remove a snapshot; the guest stays as it is."""
+        now, kept, others = await self._there(target, name)
+        words = ["snapshot-delete", now.uuid, "--snapshotname", name]
+        loses = [f"{target.id}: the snapshot {clean(name)}"]
+        if kept.external:
+            raise Refused(
+                "this snapshot is kept in files of its own, which libvirt cannot put together while it is removed",
+                where=target.id,
+                todo=f"virsh blockcommit first, then virsh snapshot-delete {target.key} {name} --metadata",
+            )
+        notes = [f"{target.id}: the snapshots below it stay"] if _below(others, name) else []
+        step = self.step(target, *words, done=f"removed {name}", within=COPY_S)
+        return Plan(step, loses=loses, notes=notes, preconditions=[holds(now), (f"it has {name}", True, "")])
+
+    # -- several guests under one name
+
+    async def checkpoint(self, targets: Sequence[Vm], *, name: str, memory: bool = False) -> Plan:
+        """Snapshot several guests under one name, all or none."""
+        if not targets:
+            raise ConfigurationError("name at least one guest")
+        steps: list[Step] = []
+        checks: list[tuple[str, bool, str]] = []
+        notes: list[str] = []
+        made: dict[str, bool] = {}
+        labels = [f"take {number}" for number in range(len(targets))]
+        for label, target in zip(labels, targets, strict=True):
+            now = await self._may_keep(target, name)
+            checks.append(holds(now, f"it is there, without {name}"))
+            notes += _memory_notes(target, now, memory)
+            steps.append(_noting(self._taken(target, now, name, "", label), made))
+        steps += [self._undone(target, name, labels, made, len(targets)) for target in targets]
+        return Plan(*steps, notes=list(dict.fromkeys(notes)), preconditions=checks)
+
+    def _undone(self, target: Vm, name: str, labels: Sequence[str], made: dict[str, bool], wanted: int) -> Step:
+        line = self.line(target.source, "snapshot-delete", target.key, "--snapshotname", name)
+
+        async def run(report: Report) -> Result:
+            if len(made) == wanted or target.id not in made:
+                return Result(0, f"kept as {name}" if len(made) == wanted else "nothing was kept")
+            result = await self.act(target, line, report, within=COPY_S)
+            if result.exit_code:
+                return Result(result.exit_code, f"{name} was to be removed again, as others failed: {result.message}")
+            return Result(1, f"{name} was removed again, as others failed")
+
+        return Step(target, f"{line}   # only if one of them fails", run, behind=tuple(labels))
+
+    async def checkpoints(self) -> Rows:
+        """Show the names under which several guests have a snapshot, and which guests have each."""
+        having: dict[str, list[tuple[Vm, float | None]]] = {}
+        rows = [one for one in self.context.fleet().of(Vm) if one.parent is not None and one.parent.kind == "node"]
+        for node in dict.fromkeys(one.source for one in rows):
+            here = [one for one in rows if one.source == node]
+            told = await self.answers(node, *(f"snapshot-list {one.key} --name" for one in here))
+            for one, said in zip(here, told, strict=True):
+                if not said.startswith("error:"):
+                    for name in filter(None, said.split("\n")):
+                        having.setdefault(name.strip(), []).append((one, None))
+        found = [
+            Checkpoint(name=name, guests=len(members), members=" ".join(one.id for one, _ in members))
+            for name, members in sorted(having.items())
+            if len(members) > 1
+        ]
+        return checkpoint_rows(found)
+
+
+class _Kept:
+    """One snapshot as its description tells it."""
+
+    def __init__(self, name: str, root: Element) -> None:
+        self.name = name
+        self.current = False
+        self.parent = root.findtext("parent/name")
+        self.description = root.findtext("description") or ""
+        self.state = root.findtext("state") or ""
+        made = root.findtext("creationTime") or ""
+        self.at = float(made) if made.isdigit() and len(made) < 16 else None
+        memory = root.find("memory")
+        self.memory = memory is not None and memory.get("snapshot") not in (None, "no")
+        self.external = any(one.get("snapshot") == "external" for one in root.findall("disks/disk"))
+
+
+def _read(name: str, text: str) -> _Kept:
+    if "<!" in text.replace("<!--", ""):
+        raise BadAnswer("a snapshot's description cannot be read")
+    try:
+        return _Kept(name, fromstring(text))  # noqa: S314 - without a document type there are no entities
+    except ParseError:
+        raise BadAnswer("a snapshot's description cannot be read") from None
+
+
+def _tree(kept: dict[str, _Kept]) -> list[Snapshot]:
+    """The snapshots below what they were taken after, each branch in order of time."""
+    rows: list[Snapshot] = []
+
+    def put(parent: str | None, depth: int) -> None:
+        below = [one for one in kept.values() if (one.parent if one.parent in kept else None) == parent]
+        for one in sorted(below, key=lambda one: one.at or 0.0):
+            rows.append(
+                Snapshot(
+                    name=one.name,
+                    depth=depth,
+                    taken_at=one.at,
+                    memory=one.memory,
+                    description=one.description,
+                )
+            )
+            put(one.name, depth + 1)
+            if one.current:
+                rows.append(Snapshot(name=CURRENT, depth=depth + 1, current=True))
+
+    put(None, 0)
+    return rows
+
+
+def _below(kept: dict[str, _Kept], name: str) -> list[str]:
+    """The snapshots that were taken after one, directly or not."""
+    found: list[str] = []
+    queue = [name]
+    while queue:
+        at = queue.pop()
+        below = [one.name for one in kept.values() if one.parent == at and one.name not in found]
+        found += below
+        queue += below
+    return found
+
+
+def _memory_notes(target: Vm, now: Now, memory: bool) -> list[str]:
+    if memory and not now.runs:
+        return [f"{target.id}: it does not run, so there is no memory to keep"]
+    if now.runs and not memory:
+        return [f"{target.id}: it runs, and libvirt keeps its memory as well; it stands still meanwhile"]
+    return [f"{target.id}: it stands still while its memory is written"] if now.runs else []
+
+
+def _noting(step: Step, made: dict[str, bool]) -> Step:
+    """The same step, which says in ``made`` that it was done."""
+    from dataclasses import replace
+
+    async def run(report: Report) -> Result | None:
+        result = await step.run(report)
+        if result is None or not result.exit_code:
+            made[step.ref.id] = True
+        return result
+
+    return replace(step, run=run)
