@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any, cast
 
@@ -15,10 +16,10 @@ from tests.servers.fakepve import Pve
 class Asking:
     """A plain client of one peer; its answers are ``httpx.Response`` or, from ``data``, what is in them."""
 
-    def __init__(self, pve: Pve, token: str | None = None) -> None:
-        context = ssl.create_default_context(cafile=str(pve.ca))
+    def __init__(self, pve: Pve, token: str | None = None, url: str | None = None, ca: Path | None = None) -> None:
+        context = ssl.create_default_context(cafile=str(ca or pve.ca))
         headers = {"Authorization": f"PVEAPIToken={token or pve.token}"}
-        self.http = httpx.Client(base_url=pve.api, headers=headers, verify=context, timeout=30)
+        self.http = httpx.Client(base_url=f"{url or pve.url}/api2/json", headers=headers, verify=context, timeout=30)
 
     def __enter__(self) -> Asking:
         return self

@@ -116,6 +116,17 @@ def test_backups_are_made_kept_and_restored(pve: Pve) -> None:
     assert pve.guest(102)["config"]["scsi0"] == "local-lvm:vm-102-disk-0,size=32G"
 
 
+def test_a_container_is_restored_from_its_backup(pve: Pve) -> None:
+    pve.add_ct(200, "ct")
+    with Asking(pve) as asking:
+        assert asking.ended("POST", "/nodes/pve1/vzdump", vmid=200, storage="local") == "OK"
+        row = asking.data("GET", "/nodes/pve1/storage/local/content", content="backup")[0]
+        assert (row["subtype"], row["vmid"]) == ("lxc", 200)
+        values = {"vmid": 201, "ostemplate": row["volid"], "restore": 1}
+        assert asking.ended("POST", "/nodes/pve1/lxc", **values) == "OK"
+    assert pve.guest(201)["name"] == "ct"
+
+
 def test_a_backup_that_does_not_fit_fails_the_job(pve: Pve) -> None:
     pve.add_vm(101, "web")
     pve.set_storage("local", avail=1024)

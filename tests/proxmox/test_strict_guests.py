@@ -94,7 +94,7 @@ def test_a_machine_that_is_being_made_is_listed_without_a_name(pve: Pve) -> None
 def test_clones_side_by_side_lose_the_lock_of_their_storage(pve: Pve) -> None:
     pve.add_vm(101, "web")
     pve.set("clones_at_once", 1)
-    pve.take_seconds("qmclone", 100)
+    pve.take_seconds("qmclone", 20)
     with Asking(pve) as asking:
         first = asking.data("POST", f"{VM}/clone", newid=102)
         second = asking.data("POST", f"{VM}/clone", newid=103)
@@ -175,6 +175,22 @@ def test_the_agent_needs_its_privilege(pve: Pve) -> None:
     token = pve.make_token("deck@pve!none", ("/vms", "VM.Audit"))
     with Asking(pve, token) as asking:
         assert asking.refused("GET", f"{VM}/agent/get-host-name")[0] == 403
+
+
+def test_a_clone_needs_every_right(pve: Pve) -> None:
+    pve.add_vm(9000, "tmpl", template=True)
+    token = pve.make_token("deck@pve!clone", ("/vms/9000", "VM.Clone"))
+    with Asking(pve, token) as asking:
+        assert asking.refused("POST", f"{TEMPLATE}/clone", newid=200) == (403, "Permission check failed")
+        pve.grant("deck@pve!clone", "/vms/200", "VM.Allocate")
+        bridge = (403, "Permission check failed (/sdn/zones/localnetwork/vmbr0, SDN.Use)")
+        assert asking.refused("POST", f"{TEMPLATE}/clone", newid=200) == bridge
+        pve.grant("deck@pve!clone", "/sdn/zones/localnetwork", "SDN.Use")
+        space = (403, "Permission check failed (/storage/local-lvm, Datastore.AllocateSpace)")
+        assert asking.refused("POST", f"{TEMPLATE}/clone", newid=200) == space
+        pve.grant("deck@pve!clone", "/storage", "Datastore.AllocateSpace")
+        upid = asking.data("POST", f"{TEMPLATE}/clone", newid=200)
+        assert asking.end_of(upid) == "OK"
 
 
 def test_migration(pve: Pve) -> None:

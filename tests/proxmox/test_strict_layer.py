@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
 import pytest
 
 from tests.proxmox.strict_asking import Asking
-from tests.servers.fakepve import Pve, StartPve
+from tests.servers.fakepve import Pve, PveProcess, StartPve
 from tests.servers.pve_schema import Schema, folder, refusals
 
 pytestmark = pytest.mark.real("fakepve")
@@ -149,6 +152,63 @@ def test_it_goes_and_comes_back_at_the_same_address(pve: Pve) -> None:
     assert pve.url == before
     with Asking(pve) as asking:
         assert asking.data("GET", "/cluster/resources", type="vm")[0]["vmid"] == 101
+
+
+def test_a_cluster_has_other_doors(pve: Pve) -> None:
+    door = pve.open_door()
+    pve.add_vm(101, "web")
+    assert door.url != pve.url
+    assert door.fingerprint != pve.fingerprint
+    pve.stop()
+    with Asking(pve, url=door.url, ca=door.ca) as asking:
+        assert asking.data("GET", "/cluster/resources", type="vm")[0]["vmid"] == 101
+        pve.close_door(door)
+        with pytest.raises(httpx.TransportError):
+            asking.ask("GET", "/nodes")
+    pve.start()
+
+
+def test_connections_end_after_refusals_and_after_a_hundred_answers(pve: Pve) -> None:
+    with Asking(pve) as asking:
+        closed = [asking.ask("GET", "/version").headers.get("connection") == "close" for _ in range(100)]
+        assert asking.ask("GET", "/nodes/pve1/qemu/101/config").headers["connection"] == "close"
+    assert closed == [False] * 99 + [True]
+
+
+def test_a_bad_network(pve: Pve) -> None:
+    pve.network(drop_rate=1.0)
+    with Asking(pve) as asking:
+        with pytest.raises(httpx.TransportError):
+            asking.ask("GET", "/version")
+        pve.heal()
+        assert asking.data("GET", "/version")["release"] == "9.1"
+
+
+def test_failures_on_demand(pve: Pve) -> None:
+    pve.add_vm(101, "web")
+    pve.fail("POST", f"{VM}/status/start", status=502, message="<h1>Bad gateway</h1>", html=True, times=1)
+    with Asking(pve) as asking:
+        answer = asking.ask("POST", f"{VM}/status/start")
+        assert (answer.status_code, answer.text) == (502, "<h1>Bad gateway</h1>")
+        pve.fail("POST", f"{VM}/status/start", error="config_lock_timeout", times=1)
+        assert asking.refused("POST", f"{VM}/status/start") == (
+            500, "can't lock file '/var/lock/qemu-server/lock-101.conf' - got timeout",
+        )  # fmt: skip
+        assert asking.ended("POST", f"{VM}/status/start") == "OK"
+
+
+def test_fakepve_is_in_no_process_of_tests() -> None:
+    assert not [name for name in sys.modules if name.partition(".")[0] == "fakepve"]
+
+
+def test_the_peers_end_with_whoever_started_them(tmp_path: Path) -> None:
+    process = PveProcess(tmp_path)
+    where = (Pve(process, "9.1", 0).host, 8006)
+    with socket.create_connection(where, timeout=20):
+        pass
+    process.end()
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(where, timeout=20)
 
 
 def test_another_certificate_is_another_fingerprint(pve: Pve) -> None:

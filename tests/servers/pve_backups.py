@@ -129,6 +129,7 @@ class Backups(FakePve):
     async def create(self, call: Call) -> str:
         """A new machine, or one out of a backup."""
         if not call.values.get("archive"):
+            self.need_bridges(call.user, call.values)
             return await self._qm_create(call.values, call.user)
         asked, vmid = call.values, call.vmid
         archive, storage = str(asked["archive"]), asked.get("storage")
@@ -169,6 +170,32 @@ class Backups(FakePve):
                 vm.started_at = time.time()
 
         return await self.task(call.node, "qmrestore", vmid, call.user, work, vm=vm)
+
+    @answers("POST", "/nodes/{node}/lxc")
+    async def create_container(self, call: Call) -> str:
+        """A new container, or one out of a backup."""
+        asked, vmid = call.values, call.vmid
+        if not asked.get("restore"):
+            made: str = await self._lxc_create(call.user, asked)
+            return made
+        before, why = self.guest(vmid), f"unable to restore CT {vmid} -"
+        if before is not None and not asked.get("force"):
+            raise PveError(500, f"{why} CT {vmid} already exists on node '{before.node}'")
+        if before is not None and before.status == "running":
+            raise PveError(500, f"{why} CT {vmid} is running")
+        kept = self._kept(str(asked["ostemplate"]))
+        ct = before or self.add_ct(vmid, f"CT{vmid}", node=call.node)
+        ct.lock = "create"
+
+        async def work() -> None:
+            ct.config = dict(kept.get("guest") or ct.config)
+            ct.config.pop("lock", None)
+            goal = asked.get("storage")
+            if goal and ":" in str(ct.config.get("rootfs", "")):
+                ct.config["rootfs"] = re.sub(r"^[^:]+:", f"{goal}:", ct.config["rootfs"])
+            ct.config["rootfs"] = re.sub(r"-\d+-disk", f"-{vmid}-disk", str(ct.config.get("rootfs", "")))
+
+        return await self.task(call.node, "vzrestore", vmid, call.user, work, vm=ct)
 
 
 def qemu_size(text: str) -> float:

@@ -25,6 +25,7 @@ class Cluster(FakePve):
         """So many of the ids that are asked for next are taken by somebody else before they are used."""
         self.stale: list[dict[str, Any]] | None = None
         """Where set, the resources are told as they were then: figures are gathered every 10 s only."""
+        self.backup_jobs: list[dict[str, Any]] = []
         self.node_figures: dict[str, dict[str, Any]] = {}
         """Node -> figures that differ from the usual."""
 
@@ -190,6 +191,29 @@ class Cluster(FakePve):
                 figures = {key: value for key, value in figures.items() if key.startswith("max")}
             rows.append({"time": end - (69 - number) * step} | figures)
         return rows
+
+    # -- what stands beside
+
+    @answers("GET", "/cluster/ha/resources")
+    async def ha_resources(self, call: Call) -> list[dict[str, Any]]:
+        """The guests that HA looks after."""
+        managed = [guest for guest in [*self.vms, *self.cts] if guest.ha_managed]
+        kinds = {"qemu": "vm", "lxc": "ct"}
+        return [
+            {"sid": f"{kinds[one.guest.split('/')[0]]}:{one.vmid}", "type": kinds[one.guest.split("/")[0]],
+             "state": one.ha_state, "digest": "0" * 40, "max_restart": 1, "max_relocate": 1}
+            for one in managed
+        ]  # fmt: skip
+
+    @answers("GET", "/cluster/replication", "/cluster/sdn/vnets", "/nodes/{node}/apt/update")
+    async def nothing(self, call: Call) -> list[dict[str, Any]]:
+        """There is none of it."""
+        return []
+
+    @answers("GET", "/cluster/backup")
+    async def jobs(self, call: Call) -> list[dict[str, Any]]:
+        """The backup jobs that a test gave it (``backup_jobs``)."""
+        return list(self.backup_jobs)
 
     # -- ids
 

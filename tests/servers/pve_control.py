@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import secrets
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,16 @@ class Peer(Access, Tasks, Cluster, Consoles, Containers, Guests, Disks, Backups,
     """The peer with all its parts."""
 
 
+def some_host() -> str:
+    """An address of 127.0.0.0/8, so that every peer has Proxmox's own port."""
+    return f"127.{random.randint(16, 250)}.{random.randint(0, 255)}.{random.randint(2, 250)}"
+
+
+def _fingerprint(der: bytes) -> str:
+    digest = hashlib.sha256(der).hexdigest().upper()
+    return ":".join(digest[at : at + 2] for at in range(0, 64, 2))
+
+
 class Control:
     """One peer and its certificate; arguments and results are plain JSON."""
 
@@ -41,6 +52,7 @@ class Control:
         self.folder = folder
         self._pair: tuple[str, str] = ("", "")
         self._der = b""
+        self.doors: dict[str, Any] = {}
 
     # -- its life
 
@@ -60,6 +72,8 @@ class Control:
         self.pve.release_held()
         for task in list(self.pve.working):
             task.cancel()
+        for url in list(self.doors):
+            await self.close_door(url)
         await self.stop()
 
     async def new_certificate(self) -> dict[str, Any]:
@@ -68,15 +82,36 @@ class Control:
         self._der = b""
         return await self.start()
 
-    def _certify(self) -> None:
+    async def open_door(self) -> dict[str, Any]:
+        """Another address of the same cluster, with a certificate of its own."""
+        for _ in range(20):
+            host = some_host()
+            certificate, key, der = self._certificate(host)
+            try:
+                runner = await self.pve.open_door(host, certificate, key)
+            except OSError:
+                continue
+            url = f"https://{host}:{self.pve.port}"
+            self.doors[url] = runner
+            return {"url": url, "host": host, "ca": certificate, "fingerprint": _fingerprint(der)}
+        raise RuntimeError("no address is free")
+
+    async def close_door(self, url: str) -> None:
+        """That address refuses connections again."""
+        await self.doors.pop(url).cleanup()
+
+    def _certificate(self, host: str) -> tuple[str, str, bytes]:
         folder = self.folder / secrets.token_hex(4)
         folder.mkdir(parents=True)
-        certificate, key, self._der = certificates.make_cert(str(folder), hosts=(self.pve.host,))
+        made: tuple[str, str, bytes] = certificates.make_cert(str(folder), hosts=(host,))
+        return made
+
+    def _certify(self) -> None:
+        certificate, key, self._der = self._certificate(self.pve.host)
         self._pair = (certificate, key)
 
     def _facts(self) -> dict[str, Any]:
-        digest = hashlib.sha256(self._der).hexdigest().upper()
-        fingerprint = ":".join(digest[at : at + 2] for at in range(0, 64, 2))
+        fingerprint = _fingerprint(self._der)
         self.pve.fingerprint = fingerprint
         return {"url": self.pve.url, "host": self.pve.host, "ca": self._pair[0], "fingerprint": fingerprint}
 

@@ -110,6 +110,7 @@ class Disks(FakePve):
             if right == "root" and call.user != "root@pam":
                 raise PveError(403, f"only root can set '{key}' config")
             self.require(call.user, f"/vms/{vm.vmid}", right)
+        self.need_bridges(call.user, asked)
         if asked.get("skiplock") and call.user != "root@pam":
             raise PveError(400, "Parameter verification failed.", {"skiplock": "Only root may use this option."})
         if not asked.get("skiplock"):

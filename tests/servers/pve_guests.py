@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -81,6 +82,13 @@ class Guests(FakePve):
         stores = [self.storages[volume.partition(":")[0]] for _, volume, _ in self._disks(vm.config)]
         everywhere = all(store.get("shared") for store in stores)
         return {"hasFeature": 1 if has else 0, "nodes": sorted(self.nodes) if everywhere else [vm.node]}
+
+    def need_bridges(self, user: str, config: dict[str, Any]) -> None:
+        """Network cards need SDN.Use on their bridges."""
+        for key, value in config.items():
+            found = re.search(r"(?:^|,)bridge=([^,]+)", str(value)) if re.fullmatch(r"net\d+", key) else None
+            if found:
+                self.require(user, f"/sdn/zones/localnetwork/{found[1]}", "SDN.Use")
 
     # -- power
 
@@ -174,6 +182,7 @@ class Guests(FakePve):
             local = next((one for one in goal if not self.storages.get(one, {}).get("shared")), "")
             if local:
                 raise PveError(500, f"can't clone to non-shared storage '{local}'")
+        self.need_bridges(call.user, vm.snapshots[name] if name else vm.config)
         if full:
             self._one_by_one(vm, asked.get("storage"))
         made: str = await self._qm_clone(asked, call.user)

@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 import sys
 from pathlib import Path
 from typing import Any, cast
 
 from tests.servers.pve_base import certificates, official
-from tests.servers.pve_control import Control
+from tests.servers.pve_control import Control, some_host
 from tests.servers.pve_schema import Schema
 
 
@@ -41,7 +40,7 @@ async def _answer(line: bytes, peers: dict[int, Control], folder: Path) -> objec
 async def _listening(peer: Control) -> object:
     """Listen at an address of its own: 127.x.y.z on Proxmox's own port, so that no two peers ever meet."""
     for _ in range(20):
-        peer.pve.host = f"127.{random.randint(16, 250)}.{random.randint(0, 255)}.{random.randint(2, 250)}"
+        peer.pve.host = some_host()
         peer.pve.port = 8006
         try:
             return await peer.start()

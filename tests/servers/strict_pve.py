@@ -84,6 +84,19 @@ class Strict(FakePve):
         await web.TCPSite(self.runner, self.host, self.port, ssl_context=context).start()
         self.port = self.runner.addresses[0][1]
 
+    async def open_door(self, host: str, certfile: str, keyfile: str) -> web.AppRunner:
+        """Listen at another address too, as another node of the same cluster does."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certfile, keyfile)
+        runner = web.AppRunner(self._build_app(), keepalive_timeout=5, shutdown_timeout=0.2)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, self.port, ssl_context=context).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        return runner
+
     def _build_app(self) -> web.Application:
         application: web.Application = super()._build_app()
         outer, inner = [self._outer], [self._inner]
