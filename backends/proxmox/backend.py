@@ -20,10 +20,12 @@ from backends.proxmox.looking.storages import StorageViews
 from backends.proxmox.looking.tasks import TaskViews
 from backends.proxmox.on_cluster import OnCluster
 from backends.proxmox.readings import ClusterReadings
+from backends.proxmox.verbs.backups import BackupVerbs
 from backends.proxmox.verbs.checkpoints import CheckpointVerbs
 from backends.proxmox.verbs.clone import CloneVerbs
 from backends.proxmox.verbs.console import ConsoleVerbs
 from backends.proxmox.verbs.power import PowerVerbs
+from backends.proxmox.verbs.restore import RestoreVerbs
 from backends.proxmox.verbs.rollback import RollbackVerbs
 from backends.proxmox.verbs.snapshots import SnapshotVerbs
 
@@ -33,6 +35,8 @@ class Proxmox(
     SnapshotVerbs,
     RollbackVerbs,
     CheckpointVerbs,
+    BackupVerbs,
+    RestoreVerbs,
     CloneVerbs,
     ConsoleVerbs,
     GuestViews,

@@ -106,7 +106,7 @@ class Acting(OnCluster, VmVerbs):
 
         ``doing`` stands in its row meanwhile, ``done`` in the outcome. ``settled`` says when what was asked for has
         come about, where high availability does it by itself after the task. ``then`` makes another result of it. What
-        is not ``stoppable`` goes on at the cluster when the job is cancelled: half done it would leave the guest locked.
+        is not ``stoppable`` goes on at the cluster when the job is cancelled: half done it would leave a locked guest.
         """
         client = self.client(now.cluster)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.errors import QuarterdeckError
 from backends.proxmox import wire
@@ -53,12 +53,10 @@ async def backups_on(client: Client, node: str, vmid: int | None = None) -> Back
     names = await backup_storages(client, node)
 
     async def read(storage: str) -> list[Backup] | None:
-        path = wire.path("nodes", node, "storage", storage, "content")
         try:
-            listed = rows(await client.get(path, content="backup", vmid=vmid))
+            return await backups_in(client, node, storage, vmid)
         except QuarterdeckError:
             return None
-        return [_backup(row, node) for row in listed if vmid is None or whole(row.get("vmid")) in (vmid, None)]
 
     held = dict(zip(names, await asyncio.gather(*(read(name) for name in names)), strict=True))
     found = [one for several in held.values() if several is not None for one in several if one.volid]
@@ -66,10 +64,14 @@ async def backups_on(client: Client, node: str, vmid: int | None = None) -> Back
     return Backups(tuple(found), tuple(name for name, several in held.items() if several is None))
 
 
-def _backup(row: object, node: str) -> Backup:
-    from backends.proxmox.lenient import mapping
+async def backups_in(client: Client, node: str, storage: str, vmid: int | None = None) -> list[Backup]:
+    """The backups on one storage, of one guest or of all. Raises where it cannot be read."""
+    path = wire.path("nodes", node, "storage", storage, "content")
+    listed = rows(await client.get(path, content="backup", vmid=vmid))
+    return [_backup(row, node) for row in listed if vmid is None or whole(row.get("vmid")) in (vmid, None)]
 
-    said = mapping(row)
+
+def _backup(said: Mapping[str, Any], node: str) -> Backup:
     volid = text(said.get("volid"))
     return Backup(
         volid,

@@ -64,7 +64,7 @@ class RollbackVerbs(Snapping):
         for number, each in enumerate(able):
             loses += _loses(each)
             notes += _notes(each, start=start)
-            steps += self._steps(each, number, name, start=start)
+            steps += self._steps_back(each, number, name, start=start)
         return Plan(*steps, loses=loses, notes=notes, preconditions=[check for each in able for check in each.held])
 
     async def _return(self, target: Vm, name: str, *, delete_newer: bool, start: bool) -> _Return:
@@ -101,7 +101,7 @@ class RollbackVerbs(Snapping):
         restore = f"quarterdeck vm restore {newest.volid} --cluster {now.cluster}"
         return f"{first}; or make a new guest of its backup of {moment(newest.taken_at)}: {restore}"
 
-    def _steps(self, each: _Return, number: int, name: str, *, start: bool) -> list[Step]:
+    def _steps_back(self, each: _Return, number: int, name: str, *, start: bool) -> list[Step]:
         """Newer snapshots are removed one after the other, the newest first; then back."""
         now, width = each.now, self.parallel(each.now.cluster)
         steps: list[Step] = []
