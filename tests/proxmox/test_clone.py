@@ -285,7 +285,15 @@ async def test_a_missing_privilege_is_named_before_anything_is_made(
     pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     template(pve)
-    rights = ("VM.Audit", "VM.Clone", "VM.Allocate", "Datastore.Audit", "Datastore.AllocateSpace", "Pool.Audit")
+    rights = (
+        "VM.Audit",
+        "VM.Clone",
+        "VM.Allocate",
+        "Datastore.Audit",
+        "Datastore.AllocateSpace",
+        "Pool.Audit",
+        "SDN.Use",
+    )
     token = pve.make_token("ops@pve!poor", ("/", *rights))
     async with opened(tmp_path, monkeypatch, pve, token=token) as lab:
         refused = await lab.one("clone", "lab/9000", name="web", cores=2)
