@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import socket
 from collections.abc import Iterator
 
 import pytest
 
-from backends.proxmox.endpoint import NotSent
+from backends.proxmox.endpoint import Answer, NoAnswer, NotSent
 from backends.proxmox.failures import ChangedCertificate, NodeOffline, WrongLogin
 from tests.proxmox.raw_peer import Identity, answer, make_identity, raw_peer
 from tests.proxmox.talking import Clock, talking
@@ -89,19 +88,21 @@ async def test_a_change_goes_to_the_next_url_when_it_cannot_have_been_sent(
         assert len(second.asked) == 1
 
 
-async def test_a_read_goes_to_the_next_url_when_the_first_says_nothing(identity: Identity) -> None:
-    never = asyncio.Event()
-
-    async def mute(asked: object) -> bytes | None:
-        await never.wait()
-        return None
+async def test_a_read_goes_to_the_next_url_when_the_first_says_nothing_and_a_change_does_not(
+    identity: Identity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def mute(request: object) -> Answer:
+        raise NoAnswer("no answer within 35 s", where="lab")
 
     async with (
-        raw_peer(identity, mute) as first,
         raw_peer(identity, lambda asked: _named("second")) as second,
-        talking(first.url, second.url, fingerprints=(identity.fingerprint,)) as client,
+        talking("https://127.0.0.1:1", second.url, fingerprints=(identity.fingerprint,)) as client,
     ):
-        assert await client.get("/version", within=0.3) == "second"
+        monkeypatch.setattr(client._endpoints[0], "send", mute)  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(NoAnswer, match="may have been begun all the same"):
+            await client.post("/nodes/pve1/x")
+        assert not second.asked
+        assert await client.get("/version") == "second"
 
 
 async def test_a_proxy_that_does_not_get_through_is_passed_by(identity: Identity) -> None:

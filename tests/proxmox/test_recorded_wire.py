@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -10,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from app.column import unescaped
+from app.column import clean, unescaped
 from app.errors import BadAnswer, QuarterdeckError, Unsupported
 from backends.proxmox import answers, wire
 from backends.proxmox.client import Client
@@ -345,3 +346,30 @@ def test_progress_is_read_from_recorded_logs_and_nothing_else_is_taken_for_it() 
 )
 def test_how_far_a_line_says_a_task_is(line: str, share: float | None) -> None:
     assert percent_of(line) == share
+
+
+@pytest.mark.parametrize("name", ["pve9_node_rrddata.json", "pve9_qemu_rrddata.json"])
+def test_recorded_figures_over_time(name: str) -> None:
+    body = _recorded(f"pulse-rrd/{name}")
+    found = answers.document(Answer(200, "OK", json.dumps(body).encode()), where="lab")
+    assert [row["time"] for row in answers.listed(found, where="lab")] == [row["time"] for row in body["data"]]
+
+
+def test_spoiled_answers_never_raise_anything_else() -> None:
+    """Recorded answers cut, mixed up and with bytes changed: an error of ours or data, nothing more."""
+    dice = random.Random(7)
+    samples = [_answered(response) for _, _, response in _interactions()][::5]
+    refusals = 0
+    for sample in samples * 5:
+        raw = bytearray(sample.body[: dice.randrange(len(sample.body) + 1)] if sample.body else b"x")
+        for _ in range(dice.randrange(4)):
+            raw[dice.randrange(len(raw)) if len(raw) else 0 : 1] = bytes([dice.randrange(256)])
+        spoiled = Answer(dice.choice([200, 204, 302, 400, 401, 403, 500, 595]), sample.reason, bytes(raw), sample.type)
+        try:
+            answers.listed(answers.document(spoiled, where="lab", node="pve1"), where="lab")
+        except QuarterdeckError as error:
+            refusals += 1
+            said = str(error)
+            if clean(said) != said:
+                pytest.fail(repr(said))
+    assert refusals > len(samples)

@@ -36,6 +36,7 @@ async def client(pve: Pve) -> AsyncGenerator[Client]:
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The peers of these tests are quicker than clusters are."""
     monkeypatch.setattr("backends.proxmox.tasks._STEPS_S", (0.05, 0.1))
+    monkeypatch.setattr("backends.proxmox.tasks._STOP_S", 30.0)  # and the machine may be busy
 
 
 @pytest.fixture(scope="module")
