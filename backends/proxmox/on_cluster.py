@@ -40,7 +40,7 @@ class FreshGuest:
     lock: str | None
     """What holds it: ``backup``, ``clone`` …; ``None`` while nothing does."""
     config: Mapping[str, Any]
-    """Its configuration as it will be after a restart is not in here: these are the values in use, as they came."""
+    """The values in use, as they came; what waits for a restart is not among them."""
     digest: str
     """Of the configuration: hand it over with a change, and a change that came between is not overwritten."""
     template: bool
@@ -193,7 +193,7 @@ async def _read(client: Client, cluster: str, vmid: int, node: str, type: GuestT
     """Both answers about one guest on one node."""
     base = wire.path("nodes", node, type, vmid)
     told = await asyncio.gather(
-        client.get(f"{base}/status/current"), client.get(f"{base}/config"), return_exceptions=True
+        client.get(f"{base}/status/current"), client.get(f"{base}/config", current=1), return_exceptions=True
     )
     for one in told:
         if isinstance(one, QuarterdeckError):
