@@ -63,6 +63,44 @@ async def follow(
     return _result(task, log, exitstatus)
 
 
+async def called(
+    client: Client,
+    call: Callable[[], Awaitable[Any]],
+    report: Report,
+    *,
+    stoppable: bool = True,
+    patience_s: float = PATIENCE_S,
+) -> Result:
+    """Make a call and follow the task that it begins: as ``follow``, and safe against a cancel between the two.
+
+    A cancel that comes while the call is on its way waits for its answer, so that what was begun is written down and
+    stopped, and never goes on without anybody knowing of it.
+    """
+    sending = asyncio.ensure_future(call())
+    try:
+        upid = await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        await _begun_and_cancelled(client, sending, report, stoppable)
+        raise
+    return await follow(client, upid, report, stoppable=stoppable, patience_s=patience_s)
+
+
+async def _begun_and_cancelled(client: Client, sending: asyncio.Future[Any], report: Report, stoppable: bool) -> None:
+    try:
+        async with asyncio.timeout(_STOP_S):
+            upid = await sending
+    except (TimeoutError, asyncio.CancelledError):
+        report.log("cancelled before an answer came: it may have been begun all the same; see quarterdeck vm tasks")
+        return
+    except QuarterdeckError:
+        return  # it was refused: there is nothing to stop
+    if is_upid(upid):
+        task = Upid.parse(upid)
+        await report.handle(task.text)
+        if stoppable:
+            await _stopped(client, task, TaskLog(client, task), report)
+
+
 async def watched(client: Client, upid: str, report: Report, *, patience_s: float = PATIENCE_S) -> Result:
     """Watch a task that was begun before, such as by a console that was killed; its name is written down already.
 

@@ -13,7 +13,7 @@ from app.errors import BadAnswer, Denied, QuarterdeckError, Unreachable
 from app.plan import Result
 from backends.proxmox.client import Client
 from backends.proxmox.failures import Gone, Locked, Rejected, StorageFull
-from backends.proxmox.tasks import LostTask, failure, follow, retried_on_lock, state, succeeded, watched
+from backends.proxmox.tasks import LostTask, called, failure, follow, retried_on_lock, state, succeeded, watched
 from backends.proxmox.upid import TaskEnd
 from tests.proxmox.raw_peer import Asked, Identity, answer, make_identity, raw_peer
 from tests.proxmox.talking import talking
@@ -161,6 +161,35 @@ async def test_cancelling_stops_the_task(pve: Pve, client: Client) -> None:
     assert [one["path"] for one in pve.requests("DELETE")] == [f"/nodes/pve1/tasks/{upid}"]
     assert report.logs[-1] == f"the task {upid} was stopped"
     assert (await state(client, upid)) is TaskEnd.ERROR
+
+
+async def test_cancelling_while_the_call_is_on_its_way_leaves_nothing_behind(pve: Pve, client: Client) -> None:
+    pve.set("time_scale", 1.0)
+    pve.take_seconds("qmclone", 600)
+    pve.add_vm(9000, "tmpl", template=True)
+    pve.hold("POST", "/clone")
+    report = RecordingReport()
+    path = "/nodes/pve1/qemu/9000/clone"
+    calling = asyncio.create_task(called(client, lambda: client.post(path, newid=300, full=True), report))
+    await eventually(lambda: pve.held(), 20)
+    calling.cancel()
+    await asyncio.sleep(0)
+    pve.release()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    (task,) = pve.tasks("qmclone")
+    assert report.handles == [task["upid"]]
+    assert report.logs[-1] == f"the task {task['upid']} was stopped"
+    assert (await state(client, task["upid"])) is TaskEnd.ERROR
+
+
+async def test_a_call_that_is_followed_or_refused(pve: Pve, client: Client) -> None:
+    pve.add_vm(101, "web")
+    report = RecordingReport()
+    result = await called(client, lambda: client.post("/nodes/pve1/qemu/101/status/start"), report)
+    assert (result.exit_code, result.data["task"], len(report.handles)) == (0, "ok", 1)
+    with pytest.raises(Gone):
+        await called(client, lambda: client.post("/nodes/pve1/qemu/999/status/start"), report)
 
 
 async def test_what_must_not_be_stopped_goes_on(pve: Pve, client: Client) -> None:

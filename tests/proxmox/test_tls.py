@@ -16,6 +16,7 @@ from app.link import LinkCost
 from backends.proxmox.cluster import Cluster
 from backends.proxmox.failures import ChangedCertificate, NotProxmox, UnknownCertificate
 from backends.proxmox.known import KnownCertificates
+from backends.proxmox.shown_certificates import shown_by
 from backends.proxmox.tls import Trust, certificate_of, context_for, seen_certificate
 from tests.proxmox.raw_peer import Asked, Identity, answer, make_identity, raw_peer
 from tests.proxmox.talking import talking
@@ -250,3 +251,26 @@ def test_what_passes_is_old_tls_no_more() -> None:
     context = context_for(Trust(("AA",)), LinkCost())
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
     assert context_for(Trust(), LinkCost()).verify_mode is ssl.CERT_REQUIRED
+
+
+async def test_what_is_put_to_an_operator_who_is_to_trust(tmp_path: Path, unused_tcp_port: int) -> None:
+    known = KnownCertificates(tmp_path / "state")
+    one, two = make_identity(tmp_path, "pve1"), make_identity(tmp_path, "pve2")
+    away = f"https://127.0.0.1:{unused_tcp_port}"
+    async with raw_peer(one, _fine) as first, raw_peer(two, _fine) as second:
+        cluster = Cluster(name="lab", urls=(first.url, away, second.url))
+        shown = await shown_by(cluster, known)
+        assert [found.url for found in shown] == list(cluster.urls)
+        assert [found.believed for found in shown] == [False, False, False]
+        assert shown[1].certificate is None
+        assert shown[1].error is not None
+        assert shown[0].certificate is not None
+        assert shown[0].certificate.fingerprint == one.fingerprint
+        known.pin("lab", first.url, shown[0].certificate)
+        again = await shown_by(cluster, known)
+        assert [found.believed for found in again] == [True, False, False]
+        pinned = Cluster(name="lab", urls=(second.url,), fingerprints=(two.fingerprint,))
+        (configured,) = await shown_by(pinned, known)
+        assert configured.configured
+        assert configured.believed
+        assert not first.asked
