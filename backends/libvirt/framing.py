@@ -9,7 +9,7 @@ from app.errors import BadAnswer
 LARGEST = 16 << 20
 """Bytes one answer may have."""
 _PROMPT = re.compile(r"\s*virsh [#>] ")
-_LAST_PROMPT = re.compile(r"virsh [#>] [^\n]*\n?\Z")
+_LAST_PROMPT = re.compile(r"virsh [#>] ([^\n]*\n)?\Z")
 
 
 class Answers:
@@ -20,7 +20,6 @@ class Answers:
         self._record = re.compile(rb"#%s([!hp])([^\n]*)\n" % nonce.encode())
         self._head = f"#{nonce}".encode()
         self._mark = re.compile(rb"@%s (\d+)(?=[^\d])" % nonce.encode())
-        self._asked: dict[int, str] = {}
         self._left = b""
         self._tail = b""
 
@@ -29,7 +28,6 @@ class Answers:
 
         The mark is written in two halves, as some builds of virsh write out what they read.
         """
-        self._asked[number] = command
         half = len(self._nonce) // 2
         return f'{command}\necho "@{self._nonce[:half]}""{self._nonce[half:]} {number}"\n'
 
@@ -50,8 +48,7 @@ class Answers:
         while (mark := self._mark.search(self._left)) is not None:
             text = self._left[: mark.start()].decode("utf-8", "replace")
             self._left = self._left[mark.end() :]
-            number = int(mark[1])
-            answers.append((number, _bare(text, self._asked.pop(number, ""))))
+            answers.append((int(mark[1]), _bare(text)))
         return records, answers
 
     @property
@@ -60,9 +57,16 @@ class Answers:
         return self._left.decode("utf-8", "replace")
 
 
-def _bare(text: str, command: str) -> str:
-    """An answer without the prompts around it and without the command lines that some builds of virsh write out."""
-    first = _PROMPT.match(text)
+def _bare(text: str) -> str:
+    """An answer without the prompts around it and without the command lines that some builds of virsh write out.
+
+    What such a build writes out is one line, and not always the line it was given: readline scrolls long ones.
+    """
+    first, last = _PROMPT.match(text), _LAST_PROMPT.search(text)
+    if last is not None:
+        text = text[: last.start()]
     if first is not None:
         text = text[first.end() :]
-    return _LAST_PROMPT.sub("", text.removeprefix(f"{command}\n")).strip("\n")
+        if last is not None and last[1]:
+            text = text.partition("\n")[2]
+    return text.strip("\n")

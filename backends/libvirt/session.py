@@ -42,12 +42,12 @@ ANSWER_S = 20.0
 OPEN_S = 20.0
 """How long a channel may take to open before the node is asked without one."""
 _PATHS = "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
-ENVIRONMENT = f"export LC_ALL=C; {_PATHS}"
+ENVIRONMENT = f"export LC_ALL=C COLUMNS=9999; {_PATHS}"
 """What goes before a command line of virsh, so that its words are those that are read here."""
 
 # How long guests that run already have run is known only to the system: their processes bear their UUIDs.
 _PROGRAM = r"""
-exec 2>/dev/null; export LC_ALL=C; PATHS;
+exec 2>/dev/null; export LC_ALL=C COLUMNS=9999; PATHS;
 IFS= read -r N;
 printf "\n#%sh\n" "$N";
 ps -eww -o etimes=,args= | sed -n "s/^ *\([0-9]*\) .* -uuid \([0-9a-f-]*\) .*/#${N}p\1 \2/p";

@@ -94,6 +94,12 @@ class Guests:
         (outcome,) = await self.all(verb, *guests, **arguments)
         return outcome
 
+    async def read(self, verb: str, *guests: str, **arguments: Any) -> Any:
+        """What a view of one guest (or of none) shows."""
+        wanted = self.order(verb, *guests)
+        async with asyncio.timeout(60):
+            return await self.deck.look(wanted.verb, self.row(guests[0]) if guests else None, arguments)
+
     @property
     def asked(self) -> Question:
         """The last question that was asked."""
