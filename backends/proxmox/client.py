@@ -15,12 +15,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from app.errors import ConfigurationError, HostKeyError, QuarterdeckError
+from app.errors import ConfigurationError, HostKeyError, QuarterdeckError, TimedOut
 from app.link import LinkCost
 from backends.proxmox import answers, wire
 from backends.proxmox.answers import BehindProxy, Listed
 from backends.proxmox.cluster import Cluster
-from backends.proxmox.endpoint import Answer, Dropped, Endpoint, NotSent, Request
+from backends.proxmox.endpoint import CONNECTIONS, Answer, Dropped, Endpoint, NotSent, Request
 from backends.proxmox.failures import MissingPrivilege
 from backends.proxmox.login import Login, Passwords, Resolve
 from backends.proxmox.permissions import Permissions
@@ -69,6 +69,8 @@ class Client:
         self._used = 0
         self._back_at = 0.0
         self._away: QuarterdeckError | None = None
+        self._node_room = asyncio.Semaphore(CONNECTIONS - 1)
+        """Calls that another node may leave hanging for half a minute: they never hold every connection."""
         self._pending = 0
         self._successor: Client | None = None
         self._asked: deque[float] = deque(maxlen=10_000)
@@ -222,7 +224,21 @@ class Client:
         return answers.document(answer, where=self.name)["data"]
 
     async def _ask(self, request: Request) -> Answer:
-        """Ask at one URL after another until one answers."""
+        """Ask at one URL after another until one answers; what concerns single nodes leaves room for the rest."""
+        if not wire.node_of(request.path):
+            return await self._ask_any(request)
+        try:
+            async with asyncio.timeout(request.within):
+                await self._node_room.acquire()
+        except TimeoutError:
+            what = f"calls to its nodes did not end within {request.within:g} s"
+            raise TimedOut(what, where=self._where(request.path)) from None
+        try:
+            return await self._ask_any(request)
+        finally:
+            self._node_room.release()
+
+    async def _ask_any(self, request: Request) -> Answer:
         if not self._endpoints:
             raise ConfigurationError("no url is configured", where=self.name)
         failed: list[QuarterdeckError] = []

@@ -204,7 +204,8 @@ class Endpoint:
         if isinstance(error, httpx.ConnectTimeout):
             return NotSentInTime(f"no connection within {self._connect_s:g} s", where=where)
         if isinstance(error, httpx.PoolTimeout):
-            return NotSentInTime(f"all {CONNECTIONS} connections are busy", where=where)
+            # Another URL would be asked in vain: it is our own calls that stand in the way.
+            return TimedOut(f"all {CONNECTIONS} connections were busy for {request.within:g} s", where=where)
         if isinstance(error, httpx.ConnectError):
             return await self._not_connected(error)
         if isinstance(error, httpx.TimeoutException):

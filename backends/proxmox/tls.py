@@ -116,7 +116,7 @@ def _checking(pins: frozenset[str], cost: LinkCost) -> type[ssl.SSLObject]:
 
         def read(self, len: int = 1024, buffer: Any = None) -> Any:
             got = super().read(len, buffer)
-            cost.bytes_in += got if isinstance(got, int) else got.__len__()
+            cost.bytes_in += got if isinstance(got, int) else got.__len__()  # ``len`` is a parameter here
             return got
 
         def write(self, data: Any) -> int:

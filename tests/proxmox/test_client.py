@@ -99,6 +99,29 @@ async def test_four_connections_bear_many_calls_at_once(identity: Identity) -> N
         assert len(peer.asked) == 30
 
 
+async def test_a_node_that_hangs_does_not_hold_up_the_cluster(identity: Identity) -> None:
+    go = asyncio.Event()
+
+    async def reply(asked: Asked) -> bytes:
+        if "/nodes/" in asked.line:
+            await go.wait()
+        return answer('{"data":1}')
+
+    async with (
+        raw_peer(identity, reply) as peer,
+        talking(peer.url, "https://127.0.0.1:1", fingerprints=(identity.fingerprint,)) as client,
+    ):
+        hanging = [asyncio.create_task(client.get("/nodes/pve2/status")) for _ in range(8)]
+        await eventually(lambda: len(peer.asked) == 3, 20)
+        assert await client.get("/cluster/resources") == 1
+        with pytest.raises(TimedOut, match="calls to its nodes did not end") as caught:
+            await client.get("/nodes/pve2/status", within=0.1)
+        assert caught.value.where == "lab/pve2"
+        assert client.detour == ""
+        go.set()
+        assert await asyncio.gather(*hanging) == [1] * 8
+
+
 @real
 @pytest.mark.parametrize("older", [False, True])
 async def test_refusals_of_the_peer(pve: Pve, older: bool) -> None:
