@@ -21,13 +21,18 @@ from backends.proxmox.looking.tasks import TaskViews
 from backends.proxmox.on_cluster import OnCluster
 from backends.proxmox.readings import ClusterReadings
 from backends.proxmox.verbs.backups import BackupVerbs
+from backends.proxmox.verbs.change import ChangeVerbs
 from backends.proxmox.verbs.checkpoints import CheckpointVerbs
 from backends.proxmox.verbs.clone import CloneVerbs
 from backends.proxmox.verbs.console import ConsoleVerbs
+from backends.proxmox.verbs.destroy import DestroyVerbs
+from backends.proxmox.verbs.isolate import IsolateVerbs
+from backends.proxmox.verbs.migrate import MigrateVerbs
 from backends.proxmox.verbs.power import PowerVerbs
 from backends.proxmox.verbs.restore import RestoreVerbs
 from backends.proxmox.verbs.rollback import RollbackVerbs
 from backends.proxmox.verbs.snapshots import SnapshotVerbs
+from backends.proxmox.verbs.template import TemplateVerbs
 
 
 class Proxmox(
@@ -37,8 +42,13 @@ class Proxmox(
     CheckpointVerbs,
     BackupVerbs,
     RestoreVerbs,
+    ChangeVerbs,
+    TemplateVerbs,
+    MigrateVerbs,
+    DestroyVerbs,
     CloneVerbs,
     ConsoleVerbs,
+    IsolateVerbs,
     GuestViews,
     SnapshotViews,
     FirewallViews,

@@ -249,6 +249,10 @@ def _property_string(form: Mapping[str, Any], text: str, path: str) -> str:
         entry = form.get(key)
         if entry is None:
             return f"invalid key in comma-separated list property: {key}"
+        if entry.get("alias") and entry.get("keyAlias"):  # net0: "virtio=MAC" is model=virtio and macaddr=MAC
+            if entry["keyAlias"] in given:
+                return f"key alias '{entry['keyAlias']}' is already defined"
+            given[str(entry["keyAlias"])] = key
         key = str(entry.get("alias") or key)
         if key in given:
             return f"duplicate key in comma-separated list property: {key}"
