@@ -201,7 +201,13 @@ async def _read(client: Client, cluster: str, vmid: int, node: str, type: GuestT
             raise one
         if isinstance(one, BaseException):
             raise one
-    current, config = (mapping(one) for one in told)
+    return fresh_guest(cluster, vmid, node, type, mapping(told[0]), mapping(told[1]))
+
+
+def fresh_guest(
+    cluster: str, vmid: int, node: str, type: GuestType, current: Mapping[str, Any], config: Mapping[str, Any]
+) -> FreshGuest:
+    """A guest of its ``status/current`` and its ``config``, whatever types their values came in."""
     ha = mapping(current.get("ha"))
     return FreshGuest(
         cluster=cluster,

@@ -73,7 +73,7 @@ async def test_a_list_from_the_command_line_waits_for_what_stands_beside_it(
         lists.deck.context.visible = frozenset
         await lists.deck.feed.first(20)
         web = lists.vm("lab/101")
-        assert web.backup_age_s == pytest.approx(3600, abs=90)
+        assert 3600 <= (web.backup_age_s or 0) < 3700
         assert web.pending is True
         assert lists.hypervisors["lab/pve1"].quorate is not False
 

@@ -31,6 +31,14 @@ def links(cluster: Cluster | None = None, *nodes: NodeEntry) -> LinksToNodes:
     return LinksToNodes(cluster or Cluster(name="lab"), Inventory(nodes={one.name: one for one in nodes}))
 
 
+def _no_backup(vmid: int, node: str | None) -> tuple[float | None, bool]:
+    return None, False
+
+
+def _nothing(vmid: int) -> str | None:
+    return None
+
+
 def beside(**known: Any) -> Beside:
     usual: dict[str, Any] = {
         "now": 1000.0,
@@ -38,8 +46,8 @@ def beside(**known: Any) -> Beside:
         "online": ("pve1",),
         "links": links(),
         "corrections": Corrections(),
-        "backup": lambda vmid, node: (None, False),
-        "doing": lambda vmid: None,
+        "backup": _no_backup,
+        "doing": _nothing,
         "pending": {},
         "addresses": {},
     }
