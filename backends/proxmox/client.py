@@ -7,34 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from app.errors import ConfigurationError, HostKeyError, QuarterdeckError, TimedOut
+from app.errors import ConfigurationError, QuarterdeckError, TimedOut
 from app.link import LinkCost
 from backends.proxmox import answers, wire
-from backends.proxmox.answers import BehindProxy, Listed
+from backends.proxmox.answers import Listed
 from backends.proxmox.cluster import Cluster
-from backends.proxmox.endpoint import CONNECTIONS, Answer, Dropped, Endpoint, NotSent, Request
+from backends.proxmox.endpoint import CONNECTIONS, Answer, Request
 from backends.proxmox.failures import MissingPrivilege
 from backends.proxmox.login import Login, Passwords, Resolve
 from backends.proxmox.permissions import Permissions
 from backends.proxmox.tls import Trust
+from backends.proxmox.urls import Urls
 
 if TYPE_CHECKING:
     from backends.proxmox.websocket import ByteChannel
 
-log = logging.getLogger(__name__)
-
 WITHIN_S = 35.0
 """Seconds for a call: longer than the 30 after which a node says that another one does not answer."""
-BACK_S = 60.0
-"""Seconds after which a URL that did not answer is tried again before the one that stands in for it."""
 _MINUTE = 60.0
 _PERMISSIONS = "/access/permissions"
 
@@ -60,20 +54,12 @@ class Client:
         self.permissions = Permissions()
         """What the login may do, as far as it was read."""
         self._clock = clock
-        connect_s = max(1.0, min(5.0, cluster.interval / (len(cluster.urls) + 1)))
-        self._endpoints = [
-            Endpoint(cluster.name, url, partial(trust or self._configured, url), self.cost, connect_s)
-            for url in cluster.urls
-        ]
+        self._urls = Urls(cluster, trust or self._configured, self.cost, clock)
         self._login = Login(cluster, resolve, passwords, self._post_bare, clock)
-        self._used = 0
-        self._back_at = 0.0
-        self._away: QuarterdeckError | None = None
         self._node_room = asyncio.Semaphore(CONNECTIONS - 1)
         """Calls that another node may leave hanging for half a minute: they never hold every connection."""
         self._pending = 0
         self._successor: Client | None = None
-        self._asked: deque[float] = deque(maxlen=10_000)
         self._reading_permissions = asyncio.Lock()
         self._permissions_at = -math.inf
 
@@ -88,7 +74,7 @@ class Client:
     @property
     def url(self) -> str:
         """The URL in use."""
-        return self.cluster.urls[self._used] if self.cluster.urls else ""
+        return self._urls.used
 
     @property
     def user(self) -> str:
@@ -98,17 +84,12 @@ class Client:
     @property
     def detour(self) -> str:
         """Why another URL than the first is in use; empty while the first is."""
-        return (
-            "" if not self._used else f"{self.cluster.urls[0]} is not in use: {self._away.what if self._away else '?'}"
-        )
+        return self._urls.detour
 
     @property
     def requests_a_minute(self) -> int:
         """Requests of the last 60 seconds."""
-        since = self._clock() - _MINUTE
-        while self._asked and self._asked[0] <= since:
-            self._asked.popleft()
-        return len(self._asked)
+        return self._urls.asked_since(self._clock() - _MINUTE)
 
     async def get(
         self, path: str, params: wire.Params | None = None, /, *, within: float = WITHIN_S, **more: Any
@@ -147,12 +128,9 @@ class Client:
         """
         if self._successor is not None:
             return await self._successor.websocket(path, params, **more)
-        if not self._endpoints:
-            raise ConfigurationError("no url is configured", where=self.name)
         shown = await self._login.current()
         query = wire.encoded([*(params or {}).items(), *more.items()])
-        self._asked.append(self._clock())
-        return await self._endpoints[self._used].websocket(path, query, shown.of("GET"))
+        return await self._urls.websocket(path, query, shown.of("GET"))
 
     def may(self, path: str, privilege: str) -> bool | None:
         """Whether the login holds a privilege at a path; ``None`` while that is not known."""
@@ -182,8 +160,7 @@ class Client:
 
     async def close(self) -> None:
         """End its connections, bounded in time."""
-        for endpoint in self._endpoints:
-            await endpoint.close()
+        await self._urls.close()
 
     def _where(self, path: str) -> str:
         node = wire.node_of(path)
@@ -224,9 +201,9 @@ class Client:
         return answers.document(answer, where=self.name)["data"]
 
     async def _ask(self, request: Request) -> Answer:
-        """Ask at one URL after another until one answers; what concerns single nodes leaves room for the rest."""
+        """Ask where an answer is to be had; what concerns single nodes leaves room for the rest."""
         if not wire.node_of(request.path):
-            return await self._ask_any(request)
+            return await self._urls.ask(request)
         try:
             async with asyncio.timeout(request.within):
                 await self._node_room.acquire()
@@ -234,86 +211,6 @@ class Client:
             what = f"calls to its nodes did not end within {request.within:g} s"
             raise TimedOut(what, where=self._where(request.path)) from None
         try:
-            return await self._ask_any(request)
+            return await self._urls.ask(request)
         finally:
             self._node_room.release()
-
-    async def _ask_any(self, request: Request) -> Answer:
-        if not self._endpoints:
-            raise ConfigurationError("no url is configured", where=self.name)
-        failed: list[QuarterdeckError] = []
-        for number in self._order(request):
-            try:
-                answer = await self._ask_one(self._endpoints[number], request)
-            except NotSent as error:
-                self._missed(number, error)
-                failed.append(error)
-            except (Dropped, BehindProxy) as error:
-                self._missed(number, error)
-                if not request.reads:
-                    raise _unsure(error) from None
-                failed.append(error)
-            except HostKeyError as error:
-                # Who stands in the server's place is told of at once; another URL would only hide it.
-                raise _beside(error, failed) from None
-            else:
-                self._answered(number)
-                return answer
-        raise _none(failed, self.name)
-
-    async def _ask_one(self, endpoint: Endpoint, request: Request) -> Answer:
-        """Ask at one URL; a read whose connection was just being closed is asked once more."""
-        try:
-            return await self._send(endpoint, request)
-        except Dropped as error:
-            if not request.reads or not error.at_once:
-                raise
-        return await self._send(endpoint, request)
-
-    async def _send(self, endpoint: Endpoint, request: Request) -> Answer:
-        self._asked.append(self._clock())
-        answer = await endpoint.send(request)
-        answers.check_proxy(answer, where=endpoint.where)
-        return answer
-
-    def _order(self, request: Request) -> list[int]:
-        """The URL in use comes first; now and then, for a read, the first one of the configuration."""
-        numbers = list(range(len(self._endpoints)))
-        first = [self._used]
-        if self._used and request.reads and self._clock() >= self._back_at:
-            self._back_at = self._clock() + BACK_S
-            first = [0, self._used]
-        return [*first, *(number for number in numbers if number not in first)]
-
-    def _missed(self, number: int, error: QuarterdeckError) -> None:
-        if number == 0:
-            self._away, self._back_at = error, self._clock() + BACK_S
-
-    def _answered(self, number: int) -> None:
-        if number != self._used:
-            log.info("cluster %s: %s is in use now, no longer %s", self.name, self.cluster.urls[number], self.url)
-            self._used = number
-
-
-def _unsure(error: QuarterdeckError) -> QuarterdeckError:
-    """A change of which nobody knows whether it was begun."""
-    return type(error)(
-        f"{error.what}; it may have been begun all the same",
-        where=error.where,
-        todo="quarterdeck vm tasks shows what the cluster does",
-    )
-
-
-def _beside(error: QuarterdeckError, others: list[QuarterdeckError]) -> QuarterdeckError:
-    """The same error, with what went wrong at the URLs before."""
-    if others:
-        error.todo += f" (before it: {'; '.join(f'{one.where}: {one.what}' for one in others)})"
-    return error
-
-
-def _none(failed: list[QuarterdeckError], name: str) -> QuarterdeckError:
-    """No URL answered."""
-    if len(failed) == 1:
-        return failed[0]
-    what = "; ".join(f"{one.where.removeprefix(name).strip(' ()')}: {one.what}" for one in failed)
-    return NotSent(f"none of its URLs answers: {what}", where=name, todo="look after its nodes, or name another url")

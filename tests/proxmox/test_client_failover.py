@@ -98,9 +98,11 @@ async def test_a_read_goes_to_the_next_url_when_the_first_says_nothing_and_a_cha
         raw_peer(identity, lambda asked: _named("second")) as second,
         talking("https://127.0.0.1:1", second.url, fingerprints=(identity.fingerprint,)) as client,
     ):
-        monkeypatch.setattr(client._endpoints[0], "send", mute)  # pyright: ignore[reportPrivateUsage]
+        monkeypatch.setattr(client._urls.endpoints[0], "send", mute)  # pyright: ignore[reportPrivateUsage]
         with pytest.raises(NoAnswer, match="may have been begun all the same"):
             await client.post("/nodes/pve1/x")
+        with pytest.raises(NoAnswer):
+            await client.get("/nodes/pve2/status")
         assert not second.asked
         assert await client.get("/version") == "second"
 
