@@ -230,7 +230,8 @@ class Libvirtd:
             )
         if network:
             devices.append("<interface type='user'><model type='virtio'/></interface>")
-        talks = "<bios useserial='yes'/>" if serial else ""  # its firmware writes to the serial terminal as well
+        # Firmware that writes to the serial terminal also takes what is typed there.
+        talks = "<bios useserial='yes'/>" if serial and not system else ""
         if serial:
             spoken = self.folder / f"{stem}.serial"
             spoken.unlink(missing_ok=True)
