@@ -85,7 +85,8 @@ async def storages_on(client: Client, node: str) -> dict[str, StorageRow]:
     found: dict[str, StorageRow] = {}
     for row in rows(await client.get(wire.path("nodes", node, "storage"))):
         name = text(row.get("storage"))
-        if name:
+        enabled = row.get("enabled") is None or flag(row.get("enabled"))  # others are listed as well, switched off
+        if name and enabled:
             active = row.get("active") is None or flag(row.get("active"))
             found[name] = StorageRow(
                 name, flag(row.get("shared")), words(row.get("content")), size(row.get("avail")),
