@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.servers.dockerd import engine, engine_of_session
+from tests.servers.fakepve import pve_at, pve_process
 from tests.servers.sshd import sshd, sshd_at
 
-__all__ = ["engine", "engine_of_session", "sshd", "sshd_at"]
+__all__ = ["engine", "engine_of_session", "pve_at", "pve_process", "sshd", "sshd_at"]
