@@ -51,6 +51,18 @@ class Emit(Protocol):
         """Say that the source did not answer, and why; the last items stay and age."""
 
 
+class Asleep(Exception):
+    """Raised by a watch that has nothing to do until something happens: then it is begun anew, as it is by a nudge.
+
+    A source that sleeps has no task and no timer: what a backend looks for by itself is on few of many nodes.
+    ``until`` is given what wakes the source, to be called at most once, and returns what ends that.
+    """
+
+    def __init__(self, until: Callable[[Callable[[], None]], Callable[[], None]]) -> None:
+        super().__init__("asleep")
+        self.until = until
+
+
 AskSecret = Callable[[str, str], Awaitable[str | None]]
 """(what for, prompt) -> the secret, or ``None`` when there is nobody to ask or the operator declined."""
 
@@ -192,7 +204,8 @@ class Backend:
     async def watch(self, source: Source, emit: Emit, nudge: asyncio.Event) -> None:
         """Say what is seen at one source until cancelled; ``nudge`` asks to look now (clear it when doing so).
 
-        May raise: the feed keeps the last items, shows the fault, waits (longer each time) and calls again.
+        May raise: the feed keeps the last items, shows the fault, waits (longer each time) and calls again; after
+        Asleep it shows no fault, and calls again when woken.
         """
         raise NotImplementedError
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from app.backend import Backend, Source
+from app.backend import Asleep, Backend, Source
 from app.errors import ConfigurationError, HostKeyError, QuarterdeckError
 from app.fleet import Fleet, Reading, ReadingKey, gone
 from app.history import History
@@ -41,16 +41,19 @@ class Watched:
 
     source: Source
     backend: Backend
-    nudge: asyncio.Event = field(default_factory=asyncio.Event)
+    nudge: asyncio.Event | None = None
+    """``None`` while it sleeps."""
     task: asyncio.Task[None] | None = None
+    rouse: Callable[[], None] | None = None
+    """While it sleeps: lets go of what is to wake it."""
     alive_at: float = 0.0
     keys: set[ReadingKey] = field(default_factory=set[ReadingKey])
     said: dict[ReadingKey, Reading] = field(default_factory=dict[ReadingKey, Reading])
     """The last readings as the backend gave them, before a fault or staleness was written over their rows."""
-    named: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once there are rows, if only placeholders, or a fault instead of them."""
-    told: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once something was seen or found to be wrong: a first reading that waits for nothing more."""
+    named: bool = False
+    """There are rows, if only placeholders, or a fault instead of them."""
+    told: bool = False
+    """Something was seen or found to be wrong: a first reading that waits for nothing more."""
     fault: str | None = None
     ours: bool = False
     absent: bool = False
@@ -76,6 +79,8 @@ class Feed:
         self._watched: dict[tuple[str, str], Watched] = {}
         self._pending: dict[ReadingKey, Reading | None] = {}
         """What the next fleet has that this one has not; ``None`` for a reading that it is to have no longer."""
+        self._first_words = asyncio.Event()
+        """Set whenever a source speaks for the first time."""
         self._listeners: list[Listener] = []
         self._published_at = float("-inf")
         self._publishing: asyncio.TimerHandle | None = None
@@ -101,12 +106,12 @@ class Feed:
         """Ask for a look at one source now."""
         watched = self._watched.get((backend, source))
         if watched is not None:
-            watched.nudge.set()
+            self._nudge(watched)
 
     def nudge_all(self) -> None:
         """Ask for a look at everything now."""
         for watched in self._watched.values():
-            watched.nudge.set()
+            self._nudge(watched)
 
     def configure(
         self,
@@ -137,9 +142,7 @@ class Feed:
             if key not in self._watched:
                 watched = Watched(source, backend, alive_at=self._clock(), keys=left.get(key, set()))
                 self._watched[key] = watched
-                watched.task = asyncio.create_task(
-                    self._supervise(watched, turn * stagger), name=f"watch {source.backend}/{source.name}"
-                )
+                self._begin(watched, turn * stagger)
         if self._ageing is None:
             self._ageing = asyncio.create_task(self._age(), name="ageing")
 
@@ -148,13 +151,19 @@ class Feed:
 
         With ``rows_only`` placeholder rows, which come from the configuration, are enough.
         """
-        awaited = [(one, one.named if rows_only else one.told) for one in self._watched.values()]
+        awaited = tuple(self._watched.values())
+
+        def silent(watched: Watched) -> bool:
+            return not (watched.named if rows_only else watched.told)
+
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                for _, event in awaited:
-                    await event.wait()
+                for watched in awaited:
+                    while silent(watched):
+                        self._first_words.clear()
+                        await self._first_words.wait()
         self._publish()
-        return tuple(watched for watched, event in awaited if not event.is_set())
+        return tuple(watched for watched in awaited if silent(watched))
 
     def faults(self) -> tuple[Watched, ...]:
         """Sources that cannot be read because of us: configuration, refused key, unreadable answer."""
@@ -178,7 +187,7 @@ class Feed:
     async def close(self) -> None:
         """Stop watching, bounded in time."""
         for watched in self._watched.values():
-            self._end(watched.task)
+            self._stop(watched)
         self._end(self._ageing)
         if self._ending:
             await asyncio.wait(self._ending, timeout=5)
@@ -203,7 +212,7 @@ class Feed:
             ending.add_done_callback(self._ending.discard)
 
     def _drop(self, key: tuple[str, str], watched: Watched, *, forget: bool) -> None:
-        self._end(watched.task)
+        self._stop(watched)
         del self._watched[key]
         for pending in [k for k in self._pending if (k.backend, k.source) == key]:
             del self._pending[pending]
@@ -211,7 +220,32 @@ class Feed:
             self.fleet = self.fleet.without_source(*key)
             self._hand_out()
 
-    async def _supervise(self, watched: Watched, delay: float) -> None:
+    def _begin(self, watched: Watched, delay: float = 0.0) -> None:
+        nudge = watched.nudge = asyncio.Event()
+        name = f"watch {watched.source.backend}/{watched.source.name}"
+        watched.task = asyncio.create_task(self._supervise(watched, nudge, delay), name=name)
+
+    def _stop(self, watched: Watched) -> None:
+        self._end(watched.task)
+        if watched.rouse is not None:
+            watched.rouse()
+            watched.rouse = None
+
+    def _sleep(self, watched: Watched, asleep: Asleep) -> None:
+        watched.task = watched.nudge = None
+        watched.rouse = asleep.until(lambda: self._wake(watched))
+
+    def _wake(self, watched: Watched) -> None:
+        if watched.rouse is not None:
+            self._stop(watched)
+            self._begin(watched)
+
+    def _nudge(self, watched: Watched) -> None:
+        self._wake(watched)
+        if watched.nudge is not None:
+            watched.nudge.set()
+
+    async def _supervise(self, watched: Watched, nudge: asyncio.Event, delay: float) -> None:
         """Watch one source for ever: a watch that fails is begun again after 1, 2, 4 … 32 seconds, with jitter."""
         await asyncio.sleep(delay)
         failures = 0
@@ -219,10 +253,14 @@ class Feed:
         while True:
             begun = self._clock()
             try:
-                await watched.backend.watch(watched.source, emit, watched.nudge)
+                await watched.backend.watch(watched.source, emit, nudge)
                 words, ours = "its watch ended", True
             except asyncio.CancelledError:
                 raise
+            except Asleep as asleep:
+                if self.watches(watched):
+                    self._sleep(watched, asleep)
+                return
             except QuarterdeckError as error:
                 words, ours = str(error), isinstance(error, (ConfigurationError, HostKeyError))
             except Exception as error:
@@ -234,8 +272,8 @@ class Feed:
             wait = min(LONGEST_WAIT, 2.0 ** (failures - 1)) if failures else 1.0
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait * random.uniform(0.75, 1.25)):
-                    await watched.nudge.wait()
-                watched.nudge.clear()
+                    await nudge.wait()
+                nudge.clear()
 
     async def _age(self) -> None:
         """Mark what stopped answering: its rows stay, and say so."""
@@ -276,10 +314,9 @@ class Feed:
             for ref in gone(before, reading):
                 self.history.forget(ref)
         watched.said[reading.key] = reading
-        watched.named.set()
         self._put(reading)
+        self._spoke(watched, told=not reading.waiting)
         if not reading.waiting:
-            watched.told.set()
             self._record(reading)
 
     def alive(self, watched: Watched) -> None:
@@ -287,8 +324,7 @@ class Feed:
         now = self._clock()
         watched.alive_at = now
         watched.absent = False
-        watched.named.set()
-        watched.told.set()
+        self._spoke(watched)
         faults = [reading for reading in watched.said.values() if reading.fault]
         watched.fault, watched.ours = (faults[0].fault, faults[0].ours) if faults else (None, False)
         for key, reading in watched.said.items():
@@ -312,8 +348,7 @@ class Feed:
             self._change(key, None)
         watched.keys.clear()
         watched.said.clear()
-        watched.named.set()
-        watched.told.set()
+        self._spoke(watched)
 
     def failed(self, watched: Watched, words: str, *, ours: bool) -> None:
         """The source did not answer: the last items stay, with the fault; they become stale in time."""
@@ -336,8 +371,12 @@ class Feed:
             )
             watched.keys.add(empty.key)
             self._put(empty)
-        watched.named.set()
-        watched.told.set()
+        self._spoke(watched)
+
+    def _spoke(self, watched: Watched, *, told: bool = True) -> None:
+        if not watched.named or (told and not watched.told):
+            watched.named, watched.told = True, watched.told or told
+            self._first_words.set()
 
     def _record(self, reading: Reading) -> None:
         if self.history is None or reading.fault is not None:

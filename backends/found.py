@@ -8,27 +8,25 @@ once a minute which of ``LOOKED_FOR`` are there, for all backends together, and 
         await self.context.shared(found).wait_for(source.name, (LIBVIRT,), emit, nudge)
         ...  # it is there now (or nobody can say): follow it; what fails from here on is told as ever
 
-While it waits, the feed is told that there is nothing (``emit.absent()``: the source neither ages nor beats, and has
-no reading in the fleet) or why nobody knows (the node does not answer); there is no timer and no connection of its
-own. A nudge looks at once. What is to be looked for as well gets a line in ``LOOKED_FOR``.
+Until then the feed is told that there is nothing (``emit.absent()``: the source neither ages nor beats, and has no
+reading in the fleet) or why nobody knows (the node does not answer), and ``wait_for`` raises ``Asleep``, which is the
+feed's to catch: the source has no task, no timer and no connection of its own, and its watch is begun anew when
+something else is found. A nudge looks at once. What is to be looked for as well gets a line in ``LOOKED_FOR``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from app.backend import Context, Emit
+from app.backend import Asleep, Context, Emit
 from app.errors import BadAnswer, Denied, QuarterdeckError
 from app.link import Probe, Sample, Tier
 from backends.node_rows import words
 from backends.sampling.sampler import Paused
 from backends.standing import ours
-
-log = logging.getLogger(__name__)
 
 DOCKER = "docker"
 """An engine's socket at Docker's place, whoever made it."""
@@ -48,6 +46,9 @@ LOOKED_FOR: Mapping[str, str] = {
 """Thing -> POSIX ``sh`` that is true where it is; no forks."""
 EVERY_S = 45.0
 """Seconds between two looks at a node."""
+
+LINGER_S = 5.0
+"""So long a node for whose things nobody waits any more is still looked at."""
 
 _END = "."
 _SURE = 2
@@ -85,9 +86,6 @@ class Finding:
     """The node answers, and its sampler does not (no shell, no POSIX): whoever asks has to look for himself."""
 
 
-Hear = Callable[[Finding], None]
-
-
 @runtime_checkable
 class Looks(Protocol):
     """Links whose samplers can be asked to run a probe before its time."""
@@ -110,34 +108,40 @@ class Found:
 
     def of(self, node: str) -> Finding | None:
         """What is known of a node now; ``None`` where nobody waits for it, or nothing was heard yet."""
-        known = self._nodes.get(node)
-        return known.finding if known is not None else None
+        found = self._nodes.get(node)
+        return found.finding if found is not None else None
 
-    def listen(self, node: str, hear: Hear) -> Callable[[], None]:
-        """Hear of each change, and at once of what is known already; returns what ends that."""
-        known = self._nodes.get(node)
-        if known is None:
-            known = self._nodes[node] = _Node(self._context, node)
-            known.hearers.append(hear)
-            known.begin()
-        else:
-            known.hearers.append(hear)
-            if known.finding is not None:
-                hear(known.finding)
+    def wake(self, node: str, known: Finding | None, wake: Callable[[], None]) -> Callable[[], None]:
+        """Call ``wake`` once, when something else than ``known`` is found; returns what ends that.
+
+        The node is looked at while somebody waits, and for ``LINGER_S`` more: who is woken may wait again.
+        """
+        found = self._nodes.get(node)
+        if found is None:
+            found = self._nodes[node] = _Node(self._context, node)
+            found.begin()
+        found.waiting.append(wake)
+        if found.finding is not known:
+            asyncio.get_running_loop().call_soon(found.call)
 
         def end() -> None:
-            if hear in known.hearers:
-                known.hearers.remove(hear)
-            if not known.hearers and self._nodes.get(node) is known:
-                del self._nodes[node]
-                known.end()
+            if wake in found.waiting:
+                found.waiting.remove(wake)
+            if not found.waiting and found.leaving is None:
+                found.leaving = asyncio.get_running_loop().call_later(LINGER_S, self._leave, found)
 
         return end
 
+    def _leave(self, found: _Node) -> None:
+        found.leaving = None
+        if not found.waiting and self._nodes.get(found.name) is found:
+            del self._nodes[found.name]
+            found.end()
+
     def look(self, node: str) -> None:
-        """Look at a node now."""
+        """Look at a node now, where somebody waits for something on it."""
         links = self._context.links
-        if isinstance(links, Looks):
+        if node in self._nodes and isinstance(links, Looks):
             links.look(node, PROBE.name)
 
     async def wait_for(
@@ -147,41 +151,42 @@ class Found:
         emit: Emit,
         nudge: asyncio.Event,
         *,
-        enough: Callable[[], bool] = lambda: False,
+        also: Callable[[Callable[[], None]], Callable[[], None]] | None = None,
     ) -> Finding | None:
-        """Return once one of ``things`` is there, or the node answers and cannot say; see the module's words.
+        """Return where one of ``things`` is there, or the node answers and cannot say; see the module's words.
 
-        Returns at once (``None``) where finding out would not pay: on this machine, and for a command line, which
-        looks only once. ``enough`` is asked at each nudge and each news: true ends the waiting as well.
+        Raises Asleep elsewhere, for the feed, which begins the watch anew at the next news; ``also`` is what else is
+        to wake it. Returns at once (``None``) where finding out would not pay: on this machine, and for a command
+        line, which looks only once.
         """
         entry = self._context.inventory().nodes.get(node)
         if entry is None or entry.local or self._context.one_shot or self._context.rows_only:
             return None
-        news: list[Finding] = []
+        if nudge.is_set():
+            nudge.clear()
+            self.look(node)
+        finding = self.of(node)
+        if finding is not None:
+            if finding.unsure or not finding.things.isdisjoint(things):
+                return finding
+            if finding.fault is None:
+                emit.absent()
+            else:
+                emit.fault(words(finding.fault), ours=ours(finding.fault))
 
-        def hear(finding: Finding) -> None:
-            news.append(finding)
-            nudge.set()
+        def until(wake: Callable[[], None]) -> Callable[[], None]:
+            end = self.wake(node, finding, wake)
+            if also is None:
+                return end
+            end_also = also(wake)
 
-        end = self.listen(node, hear)
-        try:
-            while not enough():
-                if news:
-                    finding = news[-1]
-                    news.clear()
-                    if finding.unsure or not finding.things.isdisjoint(things):
-                        return finding
-                    if finding.fault is None:
-                        emit.absent()
-                    else:
-                        emit.fault(words(finding.fault), ours=ours(finding.fault))
-                await nudge.wait()
-                nudge.clear()
-                if not news:
-                    self.look(node)
-            return None
-        finally:
-            end()
+            def end_both() -> None:
+                end()
+                end_also()
+
+            return end_both
+
+        raise Asleep(until)
 
 
 @dataclass(slots=True, eq=False)
@@ -190,8 +195,10 @@ class _Node:
 
     context: Context
     name: str
-    hearers: list[Hear] = field(default_factory=list[Hear])
+    waiting: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     finding: Finding | None = None
+    leaving: asyncio.TimerHandle | None = None
+    """Nobody waits any more: soon it is no longer looked at."""
     _failed: int = 0
     """Faults in a row that came over a standing connection."""
     _unsubscribe: Callable[[], None] | None = None
@@ -199,6 +206,12 @@ class _Node:
     def begin(self) -> None:
         """Look, from now on."""
         self._unsubscribe = self.context.links.subscribe(self.name, (PROBE,), self._take)
+
+    def call(self) -> None:
+        """Wake all who wait: each says anew what it waits for."""
+        waiting, self.waiting = self.waiting, []
+        for wake in waiting:
+            wake()
 
     def end(self) -> None:
         """Look no longer."""
@@ -240,8 +253,4 @@ class _Node:
             if same:
                 return
         self.finding = finding
-        for hear in list(self.hearers):
-            try:
-                hear(finding)
-            except Exception:
-                log.exception("hearing of what is on a node")
+        self.call()

@@ -10,12 +10,17 @@ from backends.found import DOCKER, found
 
 
 async def engine_there(
-    context: Context, node: str, emit: Emit, nudge: asyncio.Event, *, enough: Callable[[], bool] = lambda: False
+    context: Context,
+    node: str,
+    emit: Emit,
+    nudge: asyncio.Event,
+    *,
+    also: Callable[[Callable[[], None]], Callable[[], None]] | None = None,
 ) -> None:
-    """Return once it is worth looking for a node's engine; see ``backends.found.Found.wait_for`` for the meantime.
+    """Return where it is worth looking for a node's engine; elsewhere see ``backends.found.Found.wait_for``.
 
     At once where the node's ``docker`` key names a socket: what is not there then is a fault to be told.
     """
     entry = context.inventory().nodes.get(node)
     if entry is not None and entry.extra.get("docker") is None:
-        await context.shared(found).wait_for(node, (DOCKER,), emit, nudge, enough=enough)
+        await context.shared(found).wait_for(node, (DOCKER,), emit, nudge, also=also)

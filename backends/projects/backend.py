@@ -54,10 +54,11 @@ class Projects(AddVerb, LifeVerbs, ProjectViews, Backend):
         from backends.projects.watching import NodeProjects
 
         listing, node = self.listing, source.name
+        await listing.look()
+        if not listing.on(node) and listing.broken is None:
+            await engine_there(self.context, node, emit, nudge, also=lambda wake: listing.listen(node, wake))
         end = listing.listen(node, nudge.set)
         try:
-            await listing.look()
-            await engine_there(self.context, node, emit, nudge, enough=lambda: bool(listing.on(node) or listing.broken))
             await NodeProjects(source, self.context, self.engines, listing).run(emit, nudge)
         finally:
             end()

@@ -171,12 +171,13 @@ class Decoder:
         if number != self._tick:
             raise BadAnswer("the sampler's answer ends with another tick's end")
         self._tick = None
-        sections = self._sections
+        # Nothing of it is kept until the next one: that would be some KiB for each of many hosts.
+        sections, self._sections = self._sections, []
+        last = b"".join(self._pieces)
+        self._pieces.clear()
         if self._mark:
-            sections = b"".join(self._pieces).split(self._mark)
+            sections = last.split(self._mark)
             last = sections.pop()
-        else:
-            last = b"".join(self._pieces)
         if last or len(sections) != len(self._names):
             raise BadAnswer(f"the sampler told of {len(sections)} files instead of {len(self._names)}")
         return Tick(number, {name: part for name, part in zip(self._names, sections, strict=True) if part})

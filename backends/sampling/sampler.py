@@ -247,6 +247,7 @@ class Sampler:
             tick, ended = await self._answer(channel, decoder, number)
             now = self._clock()
             self._tell(self._sample(tick, ended, slots, now, 1000 * (now - sent)))
+            del tick, ended  # not kept while it sleeps
             quick = self._one_shot and (number == 1 or (number < 20 and not slots.settled))
             next_at = max(next_at + (FIRST_GAP_S if quick else self._interval), now + FIRST_GAP_S / 3)
             await self._sleep(next_at - now)

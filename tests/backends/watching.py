@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from app.backend import Backend, Context, Source
+from app.backend import Asleep, Backend, Context, Emit, Source
 from app.fleet import Fleet, Reading
 from app.inventory.model import Inventory, NodeEntry, SshDefaults
 from app.link import Links
@@ -62,11 +62,28 @@ def context(hosts: Inventory, state: Path, *, one_shot: bool = False, links: Lin
     return Context(inventory=lambda: hosts, links=made, fleet=Fleet, state=state, cache=state, one_shot=one_shot)
 
 
+async def as_fed(backend: Backend, source: Source, ear: Emit, nudge: asyncio.Event) -> None:
+    """Watch a source as the feed does: one that sleeps is begun anew when it is woken or nudged."""
+    while True:
+        try:
+            return await backend.watch(source, ear, nudge)
+        except Asleep as asleep:
+            woken = asyncio.Event()
+            end = asleep.until(woken.set)
+            waiting = [asyncio.ensure_future(one.wait()) for one in (woken, nudge)]
+            try:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                end()
+                for one in waiting:
+                    one.cancel()
+
+
 @contextlib.asynccontextmanager
 async def watching(backend: Backend, source: Source) -> AsyncGenerator[tuple[Ear, asyncio.Event]]:
     """Watch a source until the block ends; gives what it says and its nudge."""
     ear, nudge = Ear(), asyncio.Event()
-    task = asyncio.create_task(backend.watch(source, ear, nudge))
+    task = asyncio.create_task(as_fed(backend, source, ear, nudge))
     try:
         yield ear, nudge
     finally:

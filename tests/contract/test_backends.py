@@ -17,6 +17,7 @@ from app.fleet import Fleet, Reading
 from app.inventory.model import Inventory, NodeEntry, PingEntry, SshEntry
 from app.link import Link, Probe, Sample
 from app.verb import offers, verbs_of
+from tests.backends.watching import as_fed
 from tests.waiting import eventually
 
 PARTS = sorted({part.backend for part in (*registry.PARTS, *registry.DEMO)})
@@ -42,7 +43,12 @@ class Unreached:
     def subscribe(
         self, node: str, probes: Sequence[Probe[Any]], deliver: Callable[[Sample], None]
     ) -> Callable[[], None]:
-        return lambda: None
+        from app.errors import Unreachable
+
+        told = asyncio.get_running_loop().call_soon(
+            lambda: deliver(Sample(0.0, fault=Unreachable("nothing answers", where=node)))
+        )
+        return told.cancel
 
     async def close(self) -> None:
         pass
@@ -108,7 +114,7 @@ def test_its_sources_are_its_own_and_unique(backend: Backend) -> None:
 async def test_every_source_speaks_at_once_of_rows_that_are_its_own(backend: Backend) -> None:
     for source in backend.sources(INVENTORY):
         emit = Listening()
-        task = asyncio.create_task(backend.watch(source, emit, asyncio.Event()))
+        task = asyncio.create_task(as_fed(backend, source, emit, asyncio.Event()))
         try:
             spoken = lambda: emit.readings or emit.faults or task.done()  # noqa: E731, B023
             await eventually(spoken, 5, f"{source.name} says something")
@@ -134,7 +140,7 @@ async def test_a_faulty_entry_is_a_row_with_the_fault_and_is_never_contacted(bac
         if source.name != "wrong":
             continue
         emit = Listening()
-        task = asyncio.create_task(backend.watch(source, emit, asyncio.Event()))
+        task = asyncio.create_task(as_fed(backend, source, emit, asyncio.Event()))
         await eventually(lambda: emit.readings, 5)  # noqa: B023
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
