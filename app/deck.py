@@ -400,6 +400,8 @@ class Deck:
 
     def _nudge(self, order: Order, targets: Sequence[Resource]) -> None:
         places = {place.name for place in places_of(order, (), self.inventory)}
+        if not order.verb.takes_target:  # one that was named, as `vm trust lab` does, may answer better from now on
+            places |= {value for value in order.arguments.values() if isinstance(value, str)}
         for source in self.feed.sources():
             if source.name in places and order.verb.noun in source.nouns:
                 self.feed.nudge(source.backend, source.name)

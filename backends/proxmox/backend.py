@@ -23,6 +23,7 @@ from backends.proxmox.readings import ClusterReadings
 from backends.proxmox.verbs.backups import BackupVerbs
 from backends.proxmox.verbs.change import ChangeVerbs
 from backends.proxmox.verbs.checkpoints import CheckpointVerbs
+from backends.proxmox.verbs.build import BuildVerbs
 from backends.proxmox.verbs.clone import CloneVerbs
 from backends.proxmox.verbs.console import ConsoleVerbs
 from backends.proxmox.verbs.destroy import DestroyVerbs
@@ -32,7 +33,9 @@ from backends.proxmox.verbs.power import PowerVerbs
 from backends.proxmox.verbs.restore import RestoreVerbs
 from backends.proxmox.verbs.rollback import RollbackVerbs
 from backends.proxmox.verbs.snapshots import SnapshotVerbs
+from backends.proxmox.verbs.task_verbs import TaskVerbs
 from backends.proxmox.verbs.template import TemplateVerbs
+from backends.proxmox.verbs.trusting import TrustVerbs
 
 
 class Proxmox(
@@ -46,7 +49,10 @@ class Proxmox(
     TemplateVerbs,
     MigrateVerbs,
     DestroyVerbs,
+    TaskVerbs,
+    TrustVerbs,
     CloneVerbs,
+    BuildVerbs,
     ConsoleVerbs,
     IsolateVerbs,
     GuestViews,

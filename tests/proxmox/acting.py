@@ -95,15 +95,15 @@ class Lab:
         return [entry.handle for entry in self.witnessed() if entry.handle]
 
 
-def written(folder: Path, *clusters: tuple[str, Pve], more: str = "") -> Path:
-    """A hosts.yaml for these clusters; their tokens stand in the environment."""
+def written(folder: Path, *clusters: tuple[str, Pve], more: str = "", pin: str | None = None) -> Path:
+    """A hosts.yaml for these clusters; their tokens stand in the environment. ``pin``: another than their own."""
     lines = ["proxmox:"]
     for name, pve in clusters:
         lines += [
             f"  {name}:",
             f"    url: {pve.url}",
             f"    token: ${{TOKEN_{name.upper()}}}",
-            f'    fingerprint: "{pve.fingerprint}"',
+            *([f'    fingerprint: "{pve.fingerprint if pin is None else pin}"'] if pin != "" else []),
             *(f"    {line}" for line in more.splitlines()),
         ]
     path = folder / "hosts.yaml"
@@ -120,13 +120,14 @@ async def opened(
     *,
     token: str | None = None,
     more: str = "",
+    pin: str | None = None,
     parts: Sequence[Part] = VMS,
     **start: Any,
 ) -> AsyncGenerator[Lab]:
     """A deck that watches the peer as cluster ``lab`` and has its rows."""
     monkeypatch.setenv("TOKEN_LAB", token or pve.token)
     front = Asked()
-    deck = open_deck(Start(**start), parts=parts, inventory=load(written(folder, ("lab", pve), more=more)))
+    deck = open_deck(Start(**start), parts=parts, inventory=load(written(folder, ("lab", pve), more=more, pin=pin)))
     deck.front = front
     deck.feed.configure(deck.inventory)
     tls = ssl.create_default_context(cafile=str(pve.ca))
