@@ -159,7 +159,7 @@ def _in(seen: FreshGuest, network: Network) -> None:
 def _notes(target: Vm, before: Standing, network: Network) -> list[str]:
     found: list[str] = []
     if network.guests and not any(
-        matches(one, target.id, target.labels) or one == target.name for one in network.guests
+        matches(one, target.id, target.labels) or matches(one, target.name) for one in network.guests
     ):
         found.append(f"{target.id}: is not among the guests that hosts.yaml names for {clean(network.name)}")
     others = [card.key for card in before.cards if card.filtered and card.bridge != network.bridge]

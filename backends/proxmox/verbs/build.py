@@ -1,0 +1,325 @@
+"""``build``: a template that hosts.yaml declares, made from its cloud image where it is not there yet."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from app.column import clean, size_text
+from app.errors import ConfigurationError, Missing, Refused, Unsupported
+from app.fleet import Ref
+from app.inventory.model import Sudo
+from app.inventory.pattern import nearest
+from app.inventory.secrets import resolve
+from app.plan import Cost, Plan, Proof, Report, Result, Step
+from backends.proxmox import snippets, wire
+from backends.proxmox.cloud_init import address, check_user, keys_in, shown_key, sshkeys
+from backends.proxmox.cluster import Cluster, Template, cluster_of, clusters_of
+from backends.proxmox.lanes import storage_lane
+from backends.proxmox.lenient import mapping, rows, size, text, whole
+from backends.proxmox.names import check_name, check_tags
+from backends.proxmox.on_cluster import FreshGuest
+from backends.proxmox.tasks import Pause
+from backends.proxmox.user_data import boots
+from backends.proxmox.verbs.acting import Acting
+from backends.proxmox.verbs.building import Building, Snippet
+from backends.proxmox.verbs.making import removal
+from backends.proxmox.verbs.privileges import Need, check, on_storage
+from backends.proxmox.verbs.recipe import StorageRow, check_storage, storages_on
+from backends.proxmox.verbs.spoken import call
+from backends.proxmox.verbs.template_image import Image, find_image
+from backends.proxmox.verbs.template_stage import Stage, marked, stage_of
+
+if TYPE_CHECKING:
+    from backends.proxmox.client import Client
+
+Run = Callable[[Report], Awaitable[Result]]
+_NOBODY = Ref("vm", "")
+_AGENT = ("VM.GuestAgent.Unrestricted", "VM.Monitor")
+
+
+class BuildVerbs(Acting):
+    """Making the templates that hosts.yaml declares."""
+
+    pause: Pause = staticmethod(asyncio.sleep)
+    """How looks and tries are kept apart."""
+
+    async def build(self, name: str, *, cluster: str | None = None) -> Plan:
+        """Make a declared template; one that is there is left as it is, one that is half made is gone on with."""
+        owner, template = self._declared(name, cluster)
+        client = self.client(owner.name)
+        there = await self._there(client, owner.name, template)
+        stage = stage_of(text(there.config.get("description")), name) if there is not None else None
+        if there is not None and there.template and stage is None:
+            return Plan(notes=[f"{there.id}: the template {clean(name)} is there already, on {clean(there.node)}"])
+        node = there.node if there is not None else await _node(client, template)
+        known = await storages_on(client, node)
+        storage = _storage(template, known, node)
+        image = Image(template.image) if there is not None else await find_image(client, template, node, known)
+        snippet, notes = self._snippet(owner, template, node, known)
+        keys = await self._keys(template)
+        params = _params(template, storage, image, snippet, keys)
+        building = Building(
+            self, owner.name, node, template, image=image, params=params, snippet=snippet, pause=self.pause
+        )
+        held = await check(client, _needs(template, node, storage, image), where=building.id)
+        steps = self._steps(building, template, image, snippet, keys, there, stage)
+        lane = storage_lane(owner.name, storage, node=None if known.get(storage, _OWN).shared else node)
+        made: list[Step] = []
+        for what, said, run in steps:
+            after = (made[-1].name,) if made else ()
+            wide = lane if what in ("create", "convert") else None
+            made.append(Step(_NOBODY, said, run, name=what, after=after, lane=wide))
+        proofs = (
+            []
+            if image.there
+            else [Proof(_NOBODY, "the image can be fetched", lambda: _fetchable(client, node, template))]
+        )
+        if snippet is not None:
+            proofs.append(Proof(_NOBODY, "its node can be written to", lambda: _writable(snippet)))
+        if there is not None:
+            notes.insert(0, f"{building.id} is half made ({there.words}): it is gone on with")
+        return Plan(*made, notes=notes, cost=Cost(note=_takes(template, storage)), preconditions=held, proofs=proofs)
+
+    # -- what is looked at
+
+    def _declared(self, name: str, cluster: str | None) -> tuple[Cluster, Template]:
+        """The declaration that is meant; raises Missing and ConfigurationError."""
+        inventory = self.context.inventory()
+        able = [cluster_of(inventory, cluster)] if cluster else list(clusters_of(inventory))
+        found = [one for one in able if name in one.templates]
+        if len(found) == 1:
+            template = found[0].templates[name]
+            check_name(name, where=f"proxmox.{found[0].name}.templates")
+            return found[0], template
+        if found:
+            names = ", ".join(clean(one.name) for one in found)
+            raise ConfigurationError(f"'{clean(name)}' is declared by {names}", todo="say whose with --cluster")
+        every = sorted({template for one in able for template in one.templates})
+        near = nearest(name, every)
+        todo = f"the nearest is {near}" if near else f"there are: {', '.join(every)}" if every else "declare one"
+        raise Missing(f"hosts.yaml declares no template '{clean(name)}'", where="proxmox", todo=todo)
+
+    async def _there(self, client: Client, cluster: str, template: Template) -> FreshGuest | None:
+        """What has the template's number now; raises Refused where that is something else."""
+        numbers = {whole(row.get("vmid")) for row in rows(await client.get("/cluster/resources", type="vm"))}
+        if template.vmid not in numbers:
+            return None
+        guest = await self.guest(cluster, template.vmid)
+        what = "template" if guest.template else "guest" if guest.type == "qemu" else "container"
+        if guest.lock == "create":
+            raise Refused(f"{guest.id} is half made ({guest.words})", where=template.name, todo=removal(guest))
+        ours = stage_of(text(guest.config.get("description")), template.name) is not None
+        if guest.name != template.name or guest.type != "qemu":
+            raise Refused(
+                f"{guest.id} is the {what} '{clean(guest.name)}'",
+                where=template.name,
+                todo="give the template another vmid in hosts.yaml",
+            )
+        if not guest.template and not ours:
+            raise Refused(
+                f"{guest.id} is called {clean(guest.name)}, and is no template",
+                where=template.name,
+                todo=f"turn it into one: quarterdeck vm template {guest.id}; or give the template another vmid",
+            )
+        return guest
+
+    def _snippet(
+        self, owner: Cluster, template: Template, node: str, known: dict[str, StorageRow]
+    ) -> tuple[Snippet | None, list[str]]:
+        """Where cloud-init's file goes, and what is to be said of it; raises Refused where it has to and cannot."""
+        if not boots(template):
+            return None, []
+        inventory = self.context.inventory()
+        mapped = snippets.node_of(node, owner.node_map, inventory)
+        able = sorted(one.name for one in known.values() if "snippets" in one.content and one.available)
+        storage = template.snippets or (able[0] if able else None)
+        why, todo = "", ""
+        if mapped is None:
+            why = f"nobody says which node of hosts.yaml {clean(node)} is, and the API takes no snippets"
+            todo = f"add it to nodes, and node_map: {{{clean(node)}: NAME}} to proxmox.{owner.name}"
+        elif inventory.nodes[mapped].sudo is Sudo.ASK:
+            why, todo = f"sudo on {mapped} asks for a password", "log in there as root, or set 'sudo: nopasswd'"
+        elif storage is None or (storage in known and storage not in able):
+            why = f"no storage of {clean(node)} takes snippets" if storage is None else f"{storage} takes no snippets"
+            todo = "let one: pvesm set local --content iso,vztmpl,backup,import,snippets"
+        if not why and storage is not None and mapped is not None:
+            volume = snippets.volume(storage, f"quarterdeck-{template.name}.yaml")
+            link = self.context.links.of(mapped)
+            return Snippet(volume=volume, link=link, sudo=inventory.nodes[mapped].sudo), []
+        if template.packages or template.run:
+            raise Refused(
+                f"what it installs and runs cannot be told to cloud-init: {why}",
+                where=template.name,
+                todo=f"{todo}; or declare neither packages nor run",
+            )
+        return None, [f"the guest agent has to be in the image already ({why}); or declare agent: false"]
+
+    async def _keys(self, template: Template) -> tuple[str, ...]:
+        found: list[str] = []
+        inventory = self.context.inventory()
+        for one in template.ssh_keys:
+            said = await resolve(one, inventory, state=self.context.state, private=False)
+            found += keys_in(said, where=f"templates.{template.name}.ssh_keys")
+        return tuple(dict.fromkeys(found))
+
+    # -- the plan
+
+    def _steps(
+        self,
+        building: Building,
+        template: Template,
+        image: Image,
+        snippet: Snippet | None,
+        keys: Sequence[str],
+        there: FreshGuest | None,
+        stage: Stage | None,
+    ) -> list[tuple[str, str, Run]]:
+        """What is still to be done: (name, text, what does it)."""
+        path, found = building.path, list[tuple[str, str, Run]]()
+        if there is None:
+            if not image.there:
+                found.append(("fetch", call("POST", image.path, image.params), building.fetch))
+            if snippet is not None:
+                found.append(("write", f"{snippet.link.node}: {snippets.writing(snippet.volume)}", building.write))
+            shown = {**building.params, "sshkeys": ", ".join(shown_key(key) for key in keys) or None}
+            create = wire.path("nodes", path().split("/")[2], "qemu")
+            found.append(("create", call("POST", create, shown), building.make))
+        if there is None or not there.template:
+            if template.disk_mib is not None and stage in (None, Stage.MADE):
+                grow = {"disk": "scsi0", "size": f"{template.disk_mib}M"}
+                found.append(("grow", call("PUT", path("resize"), grow), building.grow))
+            found += self._boot(building, template, snippet, there, stage)
+            found.append(("convert", call("POST", path("template")), building.convert))
+        found.append(("finish", f"PUT {path('config')} (its notes; no more cicustom)", building.finish))
+        if snippet is not None:
+            found.append(("forget", f"{snippet.link.node}: {snippets.removing(snippet.volume)}", building.forget))
+        return found
+
+    def _boot(
+        self,
+        building: Building,
+        template: Template,
+        snippet: Snippet | None,
+        there: FreshGuest | None,
+        stage: Stage | None,
+    ) -> list[tuple[str, str, Run]]:
+        """Its one run, where there is anything to install."""
+        if not boots(template):
+            return []
+        path, found = building.path, list[tuple[str, str, Run]]()
+        if stage not in (Stage.BOOTED, Stage.CLEANED):
+            if there is not None and snippet is not None:
+                found.append(("write", f"{snippet.link.node}: {snippets.writing(snippet.volume)}", building.write))
+            found.append(("start", call("POST", path("status", "start")), building.start))
+            if template.agent:
+                within = f"(until it is so, at most {template.timeout:.0f} s)"
+                found += [
+                    ("agent", f"{call('POST', path('agent', 'ping'))} {within}", building.hear_agent),
+                    ("cloud-init", f"POST {path('agent', 'exec')} cloud-init status --wait {within}", building.settle),
+                    ("clean", f"POST {path('agent', 'exec')} cloud-init clean, machine-id, host keys", building.clean),
+                ]
+        if template.agent:
+            found.append(("halt", call("POST", path("status", "shutdown"), {"timeout": 120}), building.halt))
+        else:
+            found.append(("halt", f"GET {path('status', 'current')} (until it has switched itself off)", building.halt))
+        return found
+
+
+_OWN = StorageRow("", shared=False)
+
+
+async def _node(client: Client, template: Template) -> str:
+    """The node it is made on: the declared one, else the first that is there."""
+    there = {text(row.get("node")): text(row.get("status")) for row in rows(await client.get("/nodes"))}
+    online = sorted(name for name, status in there.items() if status != "offline")
+    if template.node is None:
+        if not online:
+            raise Refused("no node of the cluster is there", where=template.name)
+        return online[0]
+    if template.node not in there:
+        todo = f"its nodes: {', '.join(clean(one) for one in sorted(there))}"
+        raise Missing(f"the cluster has no node '{clean(template.node)}'", where=template.name, todo=todo)
+    if template.node not in online:
+        raise Refused(f"{clean(template.node)} is offline", where=template.name, todo="name another node in hosts.yaml")
+    return template.node
+
+
+def _storage(template: Template, known: dict[str, StorageRow], node: str) -> str:
+    """Where its disk goes: the declared storage, else the one with most room."""
+    if template.storage is not None:
+        check_storage(known, template.storage, "images", node)
+        return template.storage
+    able = [one for one in known.values() if "images" in one.content and one.available]
+    if not able:
+        raise Refused(f"no storage of {clean(node)} takes disks", where=template.name, todo="declare storage")
+    return max(able, key=lambda one: (one.free_bytes or 0, one.name)).name
+
+
+def _params(
+    template: Template, storage: str, image: Image, snippet: Snippet | None, keys: Sequence[str]
+) -> dict[str, Any]:
+    """Of the call that makes the guest."""
+    return {
+        "vmid": template.vmid,
+        "name": template.name,
+        "ostype": "l26",
+        "cores": template.cores or 2,
+        "memory": template.memory_mib or 2048,
+        "scsihw": "virtio-scsi-single",
+        "scsi0": f"{storage}:0,import-from={image.volume},discard=on",
+        "boot": "order=scsi0",
+        "ide2": f"{storage}:cloudinit",
+        "serial0": "socket",
+        "vga": "serial0",
+        "agent": "1" if template.agent else None,
+        "net0": f"virtio,bridge={template.bridge or 'vmbr0'}",
+        "ipconfig0": str(address(template.ip, where=f"templates.{template.name}.ip")),
+        "ciuser": check_user(template.user) if template.user else None,
+        "sshkeys": sshkeys(keys) if keys else None,
+        "cicustom": f"vendor={snippet.volume}" if snippet is not None else None,
+        "tags": ";".join(check_tags(template.tags)) or None,
+        "description": marked(template.name, Stage.MADE, template.notes),
+    }
+
+
+def _needs(template: Template, node: str, storage: str, image: Image) -> list[Need]:
+    """The privileges that all of it takes."""
+    guest = wire.path("vms", template.vmid)
+    wanted = ["VM.Allocate", "VM.Config.Disk", "VM.Config.CPU", "VM.Config.Memory", "VM.Config.Network"]
+    wanted += ["VM.Config.Options", "VM.Config.HWType", "VM.Config.Cloudinit"]
+    found = [Need(guest, (one,)) for one in wanted]
+    found.append(on_storage(storage, "Datastore.AllocateSpace"))
+    if not image.there:
+        found.append(on_storage(image.volume.partition(":")[0], "Datastore.AllocateTemplate"))
+        found.append(Need(wire.path("nodes", node), ("Sys.AccessNetwork", "Sys.Modify")))
+    if boots(template):
+        found.append(Need(guest, ("VM.PowerMgmt",)))
+        if template.agent:
+            found.append(Need(guest, _AGENT))
+    return found
+
+
+async def _fetchable(client: Client, node: str, template: Template) -> str:
+    """What the image's server says of it to the node."""
+    said = mapping(await client.get(wire.path("nodes", node, "query-url-metadata"), url=template.image))
+    held = size(said.get("size"))
+    return f"{clean(text(said.get('filename')) or template.image)}, {size_text(held) if held else 'of unknown size'}"
+
+
+async def _writable(snippet: Snippet) -> str:
+    """Whether its place on the node is known there."""
+    done = await snippet.link.run(snippets.as_root("command -v pvesm", snippet.sudo), timeout=snippets.WITHIN_S)
+    if done.exit_code:
+        raise Unsupported(
+            "there is no pvesm: that is no Proxmox node, or we are not root there", where=snippet.link.node
+        )
+    return f"{snippet.volume} on {snippet.link.node}"
+
+
+def _takes(template: Template, storage: str) -> str:
+    """What it uses up, as far as it is known."""
+    disk = size_text(template.disk_mib << 20) if template.disk_mib else "the size of its image"
+    memory = f"; {size_text((template.memory_mib or 2048) << 20)} of memory while it runs" if boots(template) else ""
+    return f"up to {disk} on {clean(storage)}{memory}"
