@@ -41,7 +41,7 @@ def plain_json(resource: Resource) -> dict[str, Any]:
 
 
 def full_name(resource: Resource) -> str:
-    """The name as it tells rows of several sources apart: ``hp/worker``, or ``web1 (lab/101)`` where ids are numbers."""
+    """The name as it tells rows of several sources apart: ``hp/worker``, ``web1 (lab/101)`` where ids are numbers."""
     if resource.id.endswith(f"/{resource.name}"):
         return resource.id
     return f"{resource.name} ({resource.id})" if "/" in resource.id else resource.name
@@ -77,6 +77,8 @@ class Kind(Generic[R]):
     """Two lines for an empty pane: what would fill it, and the key or command that does."""
     under: str | None = None
     """The noun whose numbered pane it stands behind: it has no number and no tile of its own, as images have none."""
+    alarms: bool = False
+    """It has no number, but its trouble is nobody else's: the tile of its family names it, and the header counts it."""
     details: str | None = None
     """The view verb whose ``Sections`` are the rest of a describe screen: what is asked for only while one is open."""
     short: Callable[[R], str] | None = None

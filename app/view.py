@@ -20,6 +20,10 @@ class RowAction:
     """Fixed arguments of the verb."""
     take: Mapping[str, str] = field(default_factory=dict[str, str])
     """Argument name -> attribute of the row it is taken from."""
+    on: str = ""
+    """An attribute with the ids of the rows it is performed on, blanks between; the view's target where empty."""
+    where: str = ""
+    """An attribute that must be true of the row; empty where every row will do."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,16 @@ from app.paths import Paths
 from app.start import Start, open_deck
 from app.witness import Witness
 from backends.demo.container_rows import container
+from backends.demo.guest_rows import guest, hypervisor
+from backends.demo.guest_world import guest_world
 from backends.demo.machines import machines, row
 from backends.demo.world import world
 from backends.kinds.container import KIND as CONTAINERS_KIND
+from backends.kinds.hypervisor import KIND as HYPERVISORS_KIND
 from backends.kinds.node import KIND as NODES_KIND
+from backends.kinds.vm import KIND as GUESTS_KIND
 from tests.engine_scenes import ENGINE_SCENES
+from tests.guest_scenes import GUEST_SCENES
 from tests.png import shrink
 from tests.scenes import SCENES as NODE_SCENES
 from tests.scenes import Scene, nodes, settle
@@ -43,10 +48,16 @@ DOCS = Path("docs")
 IN_README = ("overview", "nodes", "containers", "confirm", "wallboard")
 """Scenes that the README shows, at 120×36."""
 SIZES = ((120, 36), (80, 24))
-LARGE = {"describe": (200, 60), "containers": (160, 45), "container-describe": (160, 45)}
+LARGE = {
+    "describe": (200, 60),
+    "containers": (160, 45),
+    "container-describe": (160, 45),
+    "guests": (160, 45),
+    "guest-describe": (160, 45),
+}
 """Drawn once more, larger: the screens with the most to arrange."""
 NODES = 24
-SCENES: dict[str, Scene] = {**NODE_SCENES, **ENGINE_SCENES}
+SCENES: dict[str, Scene] = {**NODE_SCENES, **ENGINE_SCENES, **GUEST_SCENES}
 
 _CELL = 12.2
 """Width of a cell in Textual's drawing."""
@@ -80,10 +91,13 @@ def give_past(deck: Deck, minutes: int = 6) -> None:
     """Let the pretend fleet have been watched for a while, so that courses have something to draw."""
     now = deck.context.clock()
     containers = list(deck.context.shared(world).containers.values())
+    guests = deck.context.shared(guest_world)
     for second in range(minutes * 60, 0, -2):
         past: list[tuple[AnyKind, Resource]] = []
         past += [(NODES_KIND, row(machine, 600.0 - second, "demo0", now - second)) for machine in machines(NODES)]
         past += [(CONTAINERS_KIND, container(one, 600.0 - second)) for one in containers]
+        past += [(GUESTS_KIND, guest(one, 600.0 - second)) for one in guests.guests.values()]
+        past += [(HYPERVISORS_KIND, hypervisor(guests, host, 600.0 - second)) for host in guests.hosts]
         for kind, one in past:
             for figure, read in kind.figures.items():
                 deck.history.push(one.ref, figure, now - second, read(one))

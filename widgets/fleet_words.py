@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from app.deck import Deck
-from app.fleet import Fleet, ReadingKey, Ref, Resource
+from app.fleet import Fleet, Mood, ReadingKey, Ref, Resource
 from app.kind import families
 from app.witness import Entry, Operation
 from widgets.header import Summary
@@ -15,12 +15,15 @@ from widgets.view_state import TROUBLE
 
 Tally = dict[str, tuple[int, int]]
 """Noun -> (how many, how many in trouble)."""
+_ALARMS = TROUBLE - {Mood.STALE, Mood.UNKNOWN}
+"""What counts of kinds without a number: of a source that is silent the numbered kind tells."""
 
 
 class Headcount:
     """Sums the fleet up for the header; only readings that changed are looked at anew.
 
-    Kinds without a number do not count: what is wrong with a container is wrong with its stack as well.
+    Kinds without a number do not count, but for those that raise alarms of their own: what is wrong with a container
+    is wrong with its stack as well, and a full storage is wrong with nothing else.
     """
 
     def __init__(self, deck: Deck, demo: str, clock: Callable[[], str], key: Callable[[str], str]) -> None:
@@ -29,7 +32,9 @@ class Headcount:
         self._demo = demo
         self._clock = clock
         self._numbered = [family[0] for family in families(deck.kinds.values())]
-        self._moods = {kind.noun: RowCache(kind.mood) for kind in self._numbered}
+        behind = [kind for kind in deck.kinds.values() if kind.alarms and kind not in self._numbered]
+        self._behind = frozenset(kind.noun for kind in behind)
+        self._moods = {kind.noun: RowCache(kind.mood) for kind in (*self._numbered, *behind)}
         self._known: dict[ReadingKey, tuple[Sequence[Resource], Tally]] = {}
         self._fleet: Fleet | None = None
         self._totals: Counter[str] = Counter()
@@ -83,7 +88,8 @@ class Headcount:
         for row in items:
             count, bad = tally.get(row.NOUN, (0, 0))
             mood = self._moods.get(row.NOUN)
-            tally[row.NOUN] = (count + 1, bad + (mood is not None and mood(row) in TROUBLE))
+            trouble = _ALARMS if row.NOUN in self._behind else TROUBLE
+            tally[row.NOUN] = (count + 1, bad + (mood is not None and mood(row) in trouble))
         return tally
 
 

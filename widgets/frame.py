@@ -108,10 +108,11 @@ class Frame(TerminalApp):
         self.toasts = Toasts(time.monotonic)
         self.themes = Themes(paths.config / "themes")
         self.command_line = CommandLine(lambda typed: completions(typed, deck, lambda: sorted(self.themes.looks)))
-        self.families = families(deck.kinds.values())
+        kinds = tuple(deck.kinds.values())
+        self.families = families(kinds)
         """The kinds of each number, in the order of the numbers."""
         numbered = [family[0] for family in self.families]
-        panes: dict[str, Callable[[], Anywhere]] = {OVERVIEW: lambda: OverviewPlace(numbered, clock=deck.context.clock)}
+        panes: dict[str, Callable[[], Anywhere]] = {OVERVIEW: lambda: OverviewPlace(kinds, clock=deck.context.clock)}
         for noun in deck.kinds:
             panes[noun] = lambda noun=noun: self._make_pane(noun)
         self.stage = Stage(panes, numbered[0].noun if len(numbered) == 1 else OVERVIEW)

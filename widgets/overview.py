@@ -12,13 +12,13 @@ from textual.strip import Strip
 
 from app.column import MOOD_TOKENS, UNKNOWN_TEXT, Cell, Token, bar_text, clean, duration_text
 from app.fleet import Fleet, Mood
-from app.kind import Kind, full_name
+from app.kind import Kind, families, full_name
 from widgets.empty import unread_words
 from widgets.fit import fit_text
 from widgets.lines import Lines
 from widgets.palette import PLAIN, Palette
 from widgets.pieces import Piece, padded, pieces_width, strip_of, styled
-from widgets.summary import Busiest, Summary, Summing, Unread, Worst, name_room
+from widgets.summary import Busiest, Summary, Summing, Unread, Worst, name_room, names_of, summings
 
 TILE = 38
 """The least width of a tile; as many columns as fit, at most three."""
@@ -59,7 +59,7 @@ class Overview(Lines):
 
     def __init__(self, kinds: Sequence[Kind[Any]], *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._summings = [Summing(kind) for kind in kinds]
+        self._summings = summings(families(kinds))
         self._fleet = Fleet()
         self._now = 0.0
         self._jobs: tuple[JobLine, ...] = ()
@@ -233,14 +233,14 @@ def _worst_lines(worst: Sequence[Worst], width: int, height: int, palette: Palet
     shown = worst if len(worst) <= height else worst[: max(0, height - 1)]
     name = name_room(shown, width - 4, WORRY)
     lines: list[list[Piece]] = []
-    for one in shown:
+    for one, called in zip(shown, names_of(shown, name), strict=True):
         aside = f"  {one.age}" if one.age else ""
         words = fit_text(clean(one.worry.text[:400]), max(0, width - name - 4 - len(aside)))
         stale = one.mood is Mood.STALE
         lines.append(
             [
                 (f"{one.mood.glyph} ", palette[MOOD_TOKENS[one.mood]]),
-                *padded(fit_text(one.called(name), name), palette[Token.STALE] if stale else palette.part("name")),
+                *padded(fit_text(called, name), palette[Token.STALE] if stale else palette.part("name")),
                 ("  ", PLAIN),
                 *styled(words, Cell("", Token.STALE if stale else one.worry.token), palette),
                 (aside, palette[Token.STALE]),

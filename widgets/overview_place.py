@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 
 from app.column import Token
 from app.fleet import Fleet
-from app.kind import AnyKind
+from app.kind import AnyKind, families
 from widgets.overview import Overview
 from widgets.page import Line, take_keys
 from widgets.pane import KeyHint
@@ -24,7 +24,8 @@ class OverviewPlace(Place):
 
     def __init__(self, kinds: Sequence[AnyKind], *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._kinds = kinds
+        self._kinds = [family[0] for family in families(kinds)]
+        """Those with a number."""
         self._clock = clock
         self.overview = Overview(kinds)
         self.overview.can_focus = True

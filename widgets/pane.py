@@ -178,10 +178,15 @@ class KeyLine(Lines):
         if sum(sizes) - 2 <= width or self.more is None:
             return self.hints
         room = width - cell_len(key_text(self.more.key)) - cell_len(self.more.label) - 2
-        count = 0
-        while count < len(sizes) and sum(sizes[: count + 1]) + 1 <= room:
-            count += 1
-        return (*self.hints[:count], self.more)
+        shown: list[KeyHint] = []
+        for hint, size in zip(self.hints, sizes, strict=True):
+            if hint.key == self.more.key:  # it stands at the end in other words
+                continue
+            if room - size < 1:
+                break
+            shown.append(hint)
+            room -= size
+        return (*shown, self.more)
 
     def draw(self, width: int, height: int) -> list[Strip]:
         """One line; hints that do not fit whole are left out."""

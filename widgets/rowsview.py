@@ -26,8 +26,10 @@ Reload = Callable[[], Awaitable[Any]]
 class RowsPlace(Filtered):
     """A view that is a table. Read again every so often where the view says so; the cursor keeps its row."""
 
-    def __init__(self, verb: Verb, ref: Ref | None, rows: Rows, reload: Reload) -> None:
+    def __init__(self, verb: Verb, ref: Ref | None, rows: Rows, reload: Reload, *, about: str = "") -> None:
+        """``about``: whom it is about, in few words; the target where empty."""
         super().__init__()
+        self._about = about or (ref.id if ref is not None else "")
         self.verb = verb
         self.ref = ref
         self.name_of = f"{verb.id} {ref}"
@@ -49,9 +51,8 @@ class RowsPlace(Filtered):
 
     def title(self) -> tuple[Line, Line]:
         """What it lists, of what; how it is sorted."""
-        about = self.ref.id if self.ref is not None else ""
         count = str(len(self.rows.items))
-        left = (*heading(self.verb.name, about, count), *self.filter_words())
+        left = (*heading(self.verb.name, self._about, count), *self.filter_words())
         if self._fault:
             left = (*left, (f"   ! {clean(self._fault)}", Token.WARN))
         elif self.rows.note:
@@ -152,8 +153,8 @@ class RowsPlace(Filtered):
 
     def _key(self, row: Any) -> str:
         """What makes it the same row when it is read again."""
-        for name in ("id", "pid", "name", "unit", "port"):
-            if hasattr(row, name):
+        for name in ("id", "pid", "upid", "archive", "pos", "name", "unit", "port"):
+            if getattr(row, name, None) is not None:
                 return f"{name} {getattr(row, name)}"
         return self._cells_of(row)[0].text
 
@@ -221,9 +222,22 @@ class RowsPlace(Filtered):
         row = self.chosen
         if verb is None or row is None:
             return True
+        if action.where and not getattr(row, action.where):
+            self.bridge.tell(f"nothing to {action.label} here")
+            return True
         arguments = dict(action.arguments) | {name: getattr(row, attribute) for name, attribute in action.take.items()}
-        self.bridge.begin(verb, self.targets() if verb.takes_target else (), arguments=arguments)
+        targets = self._found(str(getattr(row, action.on)).split()) if action.on else self.targets()
+        if action.on and not targets:
+            self.bridge.tell(f"nothing to {action.label} here")
+            return True
+        self.bridge.begin(verb, targets if verb.takes_target else (), arguments=arguments)
         return True
+
+    def _found(self, ids: Sequence[str]) -> tuple[Resource, ...]:
+        """The rows of the fleet with these ids."""
+        fleet = self.bridge.deck.feed.fleet
+        found = (fleet.find(Ref(self.verb.noun, one)) for one in ids)
+        return tuple(row for row in found if row is not None)
 
     def words(self) -> str:
         """The chosen row."""

@@ -47,6 +47,12 @@ class Worst:
         return clean(self.short[:LONGEST_NAME]) if self.short and text_width(name) > width else name
 
 
+def names_of(shown: Sequence[Worst], width: int) -> list[str]:
+    """Their names, all of them whole or all of them short: what stands in one list is named in one way."""
+    whole = all(text_width(one.called()) <= width for one in shown)
+    return [one.called(LONGEST_NAME if whole else 0) for one in shown]
+
+
 def name_room(shown: Sequence[Worst], room: int, least: int) -> int:
     """Cells for the names of lines of ``room`` cells: what the longest wants, as far as words and ages leave it.
 
@@ -83,12 +89,24 @@ class Summary:
     """No source of this kind has told anything for three intervals."""
     unread: tuple[tuple[str, str], ...] = ()
     """Names of sources without a row, and why they cannot be read."""
+    behind: frozenset[Mood] = frozenset()
+    """Moods of what is in trouble behind its number; its rows are among the worst."""
 
     @property
     def worst_mood(self) -> Mood:
         """The worst mood of any row that is not muted; unknown where there are none at all."""
-        moods = [mood for mood in self.moods if mood is not Mood.MUTED] or list(self.moods)
+        moods = [mood for mood in (*self.moods, *self.behind) if mood is not Mood.MUTED] or list(self.moods)
         return min(moods, key=lambda mood: mood.rank, default=Mood.UNKNOWN)
+
+
+def summings(families: Sequence[Sequence[Kind[Any]]]) -> list[Summing]:
+    """One for each number, with the kinds behind it that raise alarms of their own."""
+    made: list[Summing] = []
+    for first, *behind in families:
+        summing = Summing(first)
+        summing.behind = tuple(Summing(kind) for kind in behind if kind.alarms)
+        made.append(summing)
+    return made
 
 
 Unread = Callable[[str], Sequence[tuple[str, str]]]
@@ -101,6 +119,8 @@ class Summing:
     def __init__(self, kind: Kind[Any]) -> None:
         self.kind = kind
         self.unread: Unread = lambda noun: ()
+        self.behind: tuple[Summing, ...] = ()
+        """Kinds behind its number whose trouble is told with its own."""
         self._fleet: Fleet | None = None
         self._rows: list[Resource] = []
         self._worries: list[Worry | None] = []
@@ -124,10 +144,18 @@ class Summing:
                 age = age_of(fleet, Ref(self.kind.noun, row.id), now)[0]
                 short = self.kind.short(row) if self.kind.short is not None else ""
                 named.append(Worst(row, self._moods[-place], worry, age, short))
+        behind = [one for kind in self.behind for one in kind.alarms(fleet, now, worst)]
+        named += behind
         named.sort(key=lambda one: (-one.worry.score, natural(one.row.name)))
         age, stale = self._age(fleet, now)
         unread = tuple(self.unread(self.kind.noun))
-        return Summary(self.kind, len(self._rows), Counter(self._moods), tuple(named), age, stale, unread)
+        moods = frozenset(one.mood for one in behind)
+        return Summary(self.kind, len(self._rows), Counter(self._moods), tuple(named), age, stale, unread, moods)
+
+    def alarms(self, fleet: Fleet, now: float, worst: int) -> list[Worst]:
+        """The rows in trouble; of a source that is silent its other kinds tell."""
+        found = self.sum(fleet, now, worst).worst
+        return [one for one in found if one.worry.score >= 100 and one.mood is not Mood.STALE]
 
     def _age(self, fleet: Fleet, now: float) -> tuple[float | None, bool]:
         newest: float | None = None

@@ -12,7 +12,7 @@ from app.column import Token, clean
 from app.deck import Deck
 from app.errors import QuarterdeckError
 from app.fleet import Ref
-from app.verb import Rows, Sections, Stream, Verb, View
+from app.verb import Rows, Sections, Shape, Stream, Verb, View
 from widgets.logview import LogPlace
 from widgets.page import Line
 from widgets.pane import KeyHint
@@ -48,7 +48,7 @@ class ViewPlace(Place):
         """Whom it is about, in few words."""
         if len(self.refs) > 1:
             return f"{len(self.refs)} {self.bridge.deck.kinds[self.verb.noun].plural}"
-        return self.ref.id if self.ref is not None else ""
+        return self.ref.id if self.ref is not None else given_words(self.verb, self.arguments)
 
     def hints(self) -> Sequence[KeyHint]:
         """Leave, or try again."""
@@ -110,7 +110,7 @@ class ViewPlace(Place):
             return _look(deck, verb, refs, arguments)
 
         if isinstance(view, Rows):
-            return RowsPlace(verb, self.ref, view, again)
+            return RowsPlace(verb, self.ref, view, again, about=self._about)
         if isinstance(view, Stream):
             return LogPlace(verb, self.ref, view if view.title else replace(view, title=self._about))
         if isinstance(view, Sections):
@@ -118,9 +118,23 @@ class ViewPlace(Place):
         return TextPlace(verb.name, self._about, view.text)
 
 
+def given_words(verb: Verb, arguments: Mapping[str, Any]) -> str:
+    """What a view was narrowed down to: ``lab/101  errors``; secrets and what was left open are not said."""
+    said: list[str] = []
+    for param in verb.params:
+        value = arguments.get(param.name)
+        if param.secret or value is None or value is False or value == ():
+            continue
+        if param.shape is not Shape.OPTION:
+            said.append(str(value))
+        else:
+            said.append(param.name if value is True else f"{param.name} {value}")
+    return "  ".join(said)
+
+
 async def _look(deck: Deck, verb: Verb, refs: Sequence[Ref], arguments: Mapping[str, Any]) -> View:
     found = [deck.feed.fleet.find(ref) for ref in refs]
     return await deck.look(verb, [target for target in found if target is not None], arguments)
 
 
-__all__ = ["ViewPlace"]
+__all__ = ["ViewPlace", "given_words"]

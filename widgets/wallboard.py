@@ -24,7 +24,7 @@ from widgets.overview import WORRY, count_pieces, nothing_words
 from widgets.palette import PLAIN, Palette
 from widgets.pieces import Piece, padded, pieces_width, spread, strip_of, styled
 from widgets.row_lines import RowLines
-from widgets.summary import Busiest, Summary, Summing, Unread, Worst, name_room
+from widgets.summary import Busiest, Summary, Summing, Unread, Worst, name_room, names_of, summings
 from widgets.view_state import ViewState
 
 OVERVIEW = "overview"
@@ -66,7 +66,7 @@ class Wallboard(Lines, can_focus=True):
         self._label = label
         self._rotate = max(1.0, rotate)
         numbered = [family[0] for family in families(kinds)]
-        self._summings = [Summing(kind) for kind in numbered]
+        self._summings = summings(families(kinds))
         self._behind = [Summing(kind) for kind in kinds if kind not in numbered]
         self._states = {kind.noun: ViewState(kind) for kind in kinds}
         self._rows = {kind.noun: RowLines(kind, history) for kind in kinds}
@@ -243,7 +243,7 @@ def _tile(summary: Summary, width: int, height: int, scale: int, palette: Palett
     well = summary.moods[Mood.UP] + summary.moods[Mood.BUSY]
     worst = summary.worst_mood
     colour = palette[Token.STALE if stale else MOOD_TOKENS[worst]]
-    text = f"{well}/{summary.count}"
+    text = f"{well}/{summary.count - summary.moods[Mood.MUTED]}"
     digits = large(text, scale)
     if len(digits[0]) > width:
         digits = large(text, 1)
@@ -260,8 +260,8 @@ def _tile(summary: Summary, width: int, height: int, scale: int, palette: Palett
     apart = 2 if len(named) * 2 <= height - len(lines) else 1
     named = named[: max(0, (height - len(lines)) // apart)]
     name_width = name_room(named, width - 4, WORRY)
-    for one in named:
-        lines.append(_worst_line(one, name_width, width, stale, palette))
+    for one, called in zip(named, names_of(named, name_width), strict=True):
+        lines.append(_worst_line(one, called, name_width, width, stale, palette))
         lines += [[]] * (apart - 1)
     return lines[:height]
 
@@ -302,14 +302,14 @@ def _hatched(row: str, width: int, colour: Any, palette: Palette) -> list[Piece]
     return [(row, colour), (" ", PLAIN), (_HATCH * max(0, width - len(row) - 1), palette.part("rule"))]
 
 
-def _worst_line(one: Worst, name: int, width: int, stale: bool, palette: Palette) -> list[Piece]:
+def _worst_line(one: Worst, called: str, name: int, width: int, stale: bool, palette: Palette) -> list[Piece]:
     grey = stale or one.mood is Mood.STALE
     aside = f"   {one.age}" if one.age else ""
     room = max(0, width - name - 4 - len(aside))
     words = fit_text(clean(one.worry.text[:400]), room).rstrip()
     return [
         (f"{one.mood.glyph} ", palette[Token.STALE] if grey else palette[MOOD_TOKENS[one.mood]]),
-        *padded(fit_text(one.called(name), name), palette[Token.STALE] if grey else palette.part("name")),
+        *padded(fit_text(called, name), palette[Token.STALE] if grey else palette.part("name")),
         ("  ", PLAIN),
         *styled(words, Cell("", Token.STALE if grey else one.worry.token), palette),
         (aside, palette[Token.STALE]),

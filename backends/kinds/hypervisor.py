@@ -68,7 +68,7 @@ def mood(hypervisor: Hypervisor) -> Mood:
 
 
 def worry(hypervisor: Hypervisor) -> Worry | None:
-    """Offline, no quorum, its fault, a full root, full memory."""
+    """Offline, no quorum, its fault, a full root, full memory, then how busy it is."""
     if hypervisor.state == "offline":
         return Worry(160, "offline", Token.CRIT)
     if hypervisor.quorate is False:
@@ -78,6 +78,9 @@ def worry(hypervisor: Hypervisor) -> Worry | None:
     for share, what in ((hypervisor.disk_percent, "disk"), (hypervisor.mem_percent, "mem")):
         if share is not None and share >= 92:
             return Worry(105 + share / 10, f"{what} {share:.0f} %", Token.CRIT)
+    busy = hypervisor.cpu_percent
+    if busy is not None and busy >= 0.5:
+        return Worry(min(99.0, busy), f"cpu {column.bar_text(busy / 100, 8)} {busy:3.0f} %", Token.TEXT)
     return None
 
 
@@ -89,6 +92,10 @@ def _share(used: int | None, total: int | None, limits: tuple[float, float]) -> 
     return Cell(said, column.level(share, limits), share)
 
 
+def _guests(hypervisor: Hypervisor) -> Cell:
+    return Cell(f"{hypervisor.running}/{hypervisor.guests}", Token.TEXT, hypervisor.running)
+
+
 def _note(hypervisor: Hypervisor) -> Cell:
     if hypervisor.fault:
         return Cell(column.clean(hypervisor.fault), Token.CRIT)
@@ -96,10 +103,10 @@ def _note(hypervisor: Hypervisor) -> Cell:
 
 
 COLUMNS: tuple[Column[Hypervisor], ...] = (
-    Column("NAME", lambda h: column.text(h.name), 16, priority=0, help="as its cluster calls it"),
-    Column("CLUSTER", lambda h: column.text(h.source), 10, priority=1, help="whose node it is"),
-    Column("STATE", lambda h: column.state(h.state, mood(h)), 10, priority=0, help="online or offline"),
-    Column("CPU", lambda h: column.percent(h.cpu_percent), 7, "right", priority=1, help="of all its cores"),
+    Column("NAME", lambda h: column.text(h.name), 14, priority=0, help="as its cluster calls it"),
+    Column("CLUSTER", lambda h: column.text(h.source), 8, priority=1, help="whose node it is"),
+    Column("STATE", lambda h: column.state(h.state, mood(h)), 9, priority=0, help="online or offline"),
+    Column("CPU", lambda h: column.percent(h.cpu_percent, (90, 97)), 6, "right", priority=1, help="of all its cores"),
     Column("", lambda h: Cell(""), 5, priority=3, spark="cpu", spark_max=100, help="CPU of the last minutes"),
     Column("CORES", lambda h: column.number(h.cores), 5, "right", priority=4, help="how many it has"),
     Column(
@@ -108,10 +115,9 @@ COLUMNS: tuple[Column[Hypervisor], ...] = (
     Column(
         "ROOT", lambda h: _share(h.disk_used_bytes, h.disk_total_bytes, (80, 92)), 9, "right", priority=3, help="in use"
     ),
-    Column("RUNNING", lambda h: column.number(h.running), 7, "right", priority=2, help="guests that run on it"),
-    Column("GUESTS", lambda h: column.number(h.guests), 6, "right", priority=3, help="guests on it"),
+    Column("GUESTS", _guests, 7, "right", priority=1, help="those that run of those on it, templates left out"),
     Column("UP", lambda h: column.duration(h.uptime_s), 5, "right", priority=2, help="since its last start"),
-    Column("VERSION", lambda h: column.text(h.version), 9, priority=6, help="of its hypervisor software"),
+    Column("VERSION", lambda h: column.text(h.version), 7, priority=6, help="of its hypervisor software"),
     Column("NODE", lambda h: column.text(h.parent.id if h.parent else None), 10, priority=5, help="of the fleet"),
     Column("NOTE", _note, 12, priority=3, flex=True, help="what is wrong with it"),
 )
@@ -171,13 +177,14 @@ KIND: Kind[Hypervisor] = Kind(
     describe=describe,
     details="details",
     under="vm",
+    alarms=True,
     figures={
         "cpu": lambda h: h.cpu_percent,
         "mem": lambda h: None if h.mem_used_bytes is None else float(h.mem_used_bytes),
     },
     json=as_json,
     empty=(
-        "No hypervisors: no Proxmox cluster is configured.",
-        "Add one under 'proxmox:' in hosts.yaml; ? says more.",
+        "No hypervisors were found.",
+        "The nodes of clusters named under 'proxmox:' in hosts.yaml fill this pane.",
     ),
 )

@@ -81,10 +81,16 @@ def _fill(storage: Storage) -> Cell:
     return Cell(f"{column.bar_text(share / 100, 8)} {share:3.0f} %", column.level(share, limits), share)
 
 
+def _on(storage: Storage) -> Cell:
+    if storage.shared or not storage.host:
+        return Cell("shared" if storage.shared else column.UNKNOWN_TEXT, Token.MUTED)
+    return column.text(storage.host)
+
+
 COLUMNS: tuple[Column[Storage], ...] = (
-    Column("NAME", lambda s: column.text(s.name), 18, priority=0, help="as its cluster calls it"),
-    Column("ON", lambda s: column.text(s.host or "shared"), 10, priority=1, help="its hypervisor, or shared by all"),
-    Column("CLUSTER", lambda s: column.text(s.source), 10, priority=2, help="where it was seen"),
+    Column("NAME", lambda s: column.text(s.name), 16, priority=0, help="as its cluster calls it"),
+    Column("ON", _on, 8, priority=1, help="its hypervisor, or shared by all"),
+    Column("CLUSTER", lambda s: column.text(s.source), 8, priority=2, help="where it was seen"),
     Column("STATE", lambda s: column.state(s.state, mood(s)), 11, priority=0, help="whether it can be used"),
     Column("TYPE", lambda s: column.text(s.type), 8, priority=2, help="its driver"),
     Column("FULL", _fill, 14, priority=0, help="share in use"),
@@ -140,11 +146,12 @@ KIND: Kind[Storage] = Kind(
     worry=worry,
     describe=describe,
     under="vm",
-    short=lambda s: s.id,
+    alarms=True,
+    short=lambda s: f"{s.host or s.source}/{s.name}",
     figures={"used": lambda s: None if s.used_bytes is None else float(s.used_bytes)},
     json=as_json,
     empty=(
-        "No storages: no Proxmox cluster is configured, and no node has libvirt.",
-        "Add a cluster under 'proxmox:' in hosts.yaml; ? says more.",
+        "No storages were found.",
+        "Those of clusters named under 'proxmox:' in hosts.yaml fill this pane.",
     ),
 )

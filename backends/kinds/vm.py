@@ -12,6 +12,8 @@ from app.kind import Kind, plain_json
 from backends.kinds.vm_row import Vm
 from backends.kinds.vm_verbs import VmVerbs
 
+_ID_WIDTH = 11
+
 BACKUP_OLD_S = 8 * 86400.0
 """From this age on the last backup of a running guest is shown as a warning."""
 
@@ -52,6 +54,14 @@ def _state(vm: Vm) -> Cell:
     return column.state(vm.word, mood(vm))
 
 
+def _id(vm: Vm) -> Cell:
+    """What the command line takes; where that is the name once more, what its hypervisor knows it by."""
+    if not vm.key.isdecimal():
+        return column.text(vm.key[:8], Token.MUTED)
+    said = vm.id if len(vm.id) <= _ID_WIDTH else vm.key
+    return Cell(column.clean(said), Token.TEXT, float(vm.key))
+
+
 def _cores(vm: Vm) -> Cell:
     return column.number(vm.cores, 0 if vm.cores is None or vm.cores == int(vm.cores) else 1)
 
@@ -89,12 +99,21 @@ def backup(vm: Vm) -> Cell:
 
 
 def note(vm: Vm) -> Cell:
-    """What is wrong with it or being done to it, changes that wait, its part in high availability."""
+    """What is wrong with it or being done to it, changes that wait, its part in high availability.
+
+    Why a whole cluster is silent is said once, below the table, and not in every row.
+    """
+    if vm.state == STALE:
+        return Cell("", Token.STALE)
     if vm.fault:
         return Cell(column.clean(vm.fault), Token.CRIT)
-    said = [vm.task or "", "pending changes" if vm.pending else "", f"HA {vm.ha_state}" if vm.ha_state else ""]
+    said = [vm.task or "", "pending" if vm.pending else "", f"HA {vm.ha_state}" if vm.ha_state else ""]
     token = Token.BUSY if vm.task else Token.CRIT if vm.ha_state == "error" else Token.MUTED
     return Cell(column.clean(", ".join(one for one in said if one)), token)
+
+
+def _up(vm: Vm) -> Cell:
+    return Cell("") if vm.state != "running" else column.duration(vm.uptime_s)
 
 
 def _net(vm: Vm) -> Cell:
@@ -105,22 +124,22 @@ def _net(vm: Vm) -> Cell:
 
 
 COLUMNS: tuple[Column[Vm], ...] = (
-    Column("NAME", lambda v: column.text(v.name), 20, priority=0, help="as its hypervisor calls it"),
-    Column("ID", lambda v: column.text(v.key[:8]), 8, "right", priority=2, help="vmid, or the start of the UUID"),
-    Column("TYPE", lambda v: column.text(v.type), 4, priority=5, help="virtual machine or system container"),
-    Column("ON", lambda v: column.text(v.host or v.source), 9, priority=1, help="its hypervisor"),
+    Column("NAME", lambda v: column.text(v.name), 18, priority=0, help="as its hypervisor calls it"),
+    Column("ID", _id, _ID_WIDTH, priority=3, help="cluster and vmid, as commands take it; of libvirt the UUID's start"),
+    Column("ON", lambda v: column.text(v.host or v.source), 8, priority=1, help="its hypervisor"),
     Column("STATE", _state, 11, priority=0, help="running, stopped …, template, or what holds it"),
-    Column("CPU", _cpu, 7, "right", priority=1, help="of its own cores"),
-    Column("", lambda v: Cell(""), 5, priority=3, spark="cpu", spark_max=100, help="CPU of the last minutes"),
-    Column("CORES", _cores, 5, "right", priority=4, help="how many it has"),
+    Column("CPU", _cpu, 6, "right", priority=1, help="of its own cores"),
+    Column("", lambda v: Cell(""), 5, priority=4, spark="cpu", spark_max=100, help="CPU of the last minutes"),
+    Column("CORES", _cores, 5, "right", priority=5, help="how many it has"),
     Column("MEM", _memory, 9, "right", priority=1, help="in use, and what it has"),
-    Column("DISK", _disk, 6, "right", priority=4, help="share in use where known, else its size"),
+    Column("DISK", _disk, 6, "right", priority=5, help="share in use where known, else its size"),
     Column("BACKUP", backup, 6, "right", priority=2, help="since its last backup"),
-    Column("UP", lambda v: column.duration(v.uptime_s), 5, "right", priority=3, help="since its last start"),
-    Column("TAGS", lambda v: column.text(" ".join(v.labels)), 10, priority=5, help="at its hypervisor"),
+    Column("UP", _up, 5, "right", priority=4, help="since its last start"),
+    Column("TYPE", lambda v: Cell(v.type, Token.MUTED), 4, priority=6, help="virtual machine or system container"),
+    Column("TAGS", lambda v: Cell(column.clean(" ".join(v.labels))), 10, priority=5, help="at its hypervisor"),
     Column("NOTE", note, 12, priority=3, flex=True, help="what is being done, HA, pending changes"),
-    Column("CLUSTER", lambda v: column.text(v.source), 8, priority=6, help="where it was seen"),
-    Column("POOL", lambda v: column.text(v.pool), 8, priority=8, wide=True, help="its pool"),
+    Column("CLUSTER", lambda v: column.text(v.source), 8, priority=7, help="where it was seen"),
+    Column("POOL", lambda v: column.text(v.pool), 8, priority=7, help="its pool"),
     Column("NET", _net, 11, priority=8, wide=True, help="bytes per second in and out"),
     Column("READ", lambda v: column.rate(v.disk_read_bytes_per_s), 7, "right", priority=8, wide=True, help="disks"),
     Column("WRITE", lambda v: column.rate(v.disk_write_bytes_per_s), 7, "right", priority=8, wide=True, help="disks"),
@@ -159,8 +178,8 @@ KIND: Kind[Vm] = Kind(
     },
     json=as_json,
     empty=(
-        "No guests: no Proxmox cluster is configured, and no node has libvirt.",
-        "Add a cluster under 'proxmox:' in hosts.yaml; ? says more.",
+        "No guests were found on any cluster or node.",
+        "Name clusters under 'proxmox:' in hosts.yaml; libvirt is found by itself.",
     ),
 )
 

@@ -32,6 +32,11 @@ class Snapshot:
     """Of one that is being made or removed."""
     description: str = ""
 
+    @property
+    def there(self) -> bool:
+        """Whether it is a snapshot that can be gone back to or removed."""
+        return not self.current
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
@@ -45,7 +50,7 @@ class Checkpoint:
     taken_at: float | None = None
     """Seconds since the epoch, of the first of them."""
     members: str = ""
-    """Their ids."""
+    """Their ids, blanks between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,59 +140,78 @@ def _snapshot_name(one: Snapshot) -> Cell:
     return Cell(f"{lead}{column.clean(one.name)}")
 
 
+def _snapshot_said(one: Snapshot) -> Cell:
+    if one.state:
+        return Cell(f"{column.clean(one.state)}: not finished", Token.BUSY)
+    return Cell("you are here" if one.current else column.clean(one.description), Token.MUTED)
+
+
 SNAPSHOT_COLUMNS: tuple[Column[Any], ...] = (
-    Column("NAME", _snapshot_name, 26, help="indented below the one it was taken after"),
-    Column("TAKEN", lambda s: Cell("") if s.current else ago(s.taken_at), 6, "right", help="how long ago"),
+    Column("NAME", _snapshot_name, 26, priority=0, help="indented below the one it was taken after"),
+    Column("TAKEN", lambda s: Cell("") if s.current else ago(s.taken_at), 6, "right", priority=0, help="how long ago"),
     Column(
         "MEMORY",
-        lambda s: Cell("" if s.current or s.memory is None else "yes" if s.memory else "no", Token.MUTED),
+        lambda s: Cell("" if s.current or not s.memory else "yes"),
         6,
+        priority=2,
         help="whether it goes on where it was",
     ),
-    Column("STATE", lambda s: Cell(column.clean(s.state), Token.BUSY), 9, help="of one that is not finished"),
-    Column(
-        "DESCRIPTION", lambda s: Cell("") if s.current else column.text(s.description), 24, flex=True, help="what for"
-    ),
+    Column("WHAT FOR", _snapshot_said, 24, priority=1, flex=True, help="its description, or that it is not finished"),
 )
 CHECKPOINT_COLUMNS: tuple[Column[Any], ...] = (
-    Column("NAME", lambda c: column.text(c.name), 24, help="what the snapshots are called"),
-    Column("GUESTS", lambda c: _share(c.guests, c.of), 8, "right", help="that have it now, of those that had"),
-    Column("TAKEN", lambda c: ago(c.taken_at), 6, "right", help="how long ago"),
-    Column("MEMBERS", lambda c: column.text(c.members), 30, flex=True, help="the guests"),
+    Column("NAME", lambda c: column.text(c.name), 24, priority=0, help="what the snapshots are called"),
+    Column(
+        "GUESTS", lambda c: _share(c.guests, c.of), 8, "right", priority=0, help="that have it now, of those that had"
+    ),
+    Column("TAKEN", lambda c: ago(c.taken_at), 6, "right", priority=1, help="how long ago"),
+    Column("MEMBERS", lambda c: column.text(c.members), 20, priority=1, flex=True, help="the guests"),
 )
 BACKUP_COLUMNS: tuple[Column[Any], ...] = (
-    Column("GUEST", lambda b: column.text(b.guest), 12, help="whose"),
-    Column("NAME", lambda b: column.text(b.name), 14, help="what it was called"),
-    Column("TAKEN", lambda b: ago(b.taken_at), 6, "right", help="how long ago"),
-    Column("SIZE", lambda b: column.size(b.size_bytes), 6, "right", help="as it lies there"),
-    Column("STORAGE", lambda b: column.text(b.storage), 10, help="where"),
-    Column("KEPT", lambda b: Cell("protected" if b.protected else "", Token.ACCENT), 9, help="may not be removed"),
-    Column("CHECKED", lambda b: _checked(b.verified), 8, help="whether it was verified"),
-    Column("ARCHIVE", lambda b: column.text(b.archive), 40, flex=True, help="what 'vm restore' takes"),
-    Column("NOTES", lambda b: column.text(b.notes), 20, help="kept with it"),
+    Column("GUEST", lambda b: column.text(b.guest), 11, priority=0, help="whose"),
+    Column("NAME", lambda b: column.text(b.name), 14, priority=1, help="what it was called"),
+    Column("TAKEN", lambda b: ago(b.taken_at), 6, "right", priority=0, help="how long ago"),
+    Column("SIZE", lambda b: column.size(b.size_bytes), 6, "right", priority=1, help="as it lies there"),
+    Column("STORAGE", lambda b: column.text(b.storage), 8, priority=1, help="where"),
+    Column(
+        "KEPT", lambda b: Cell("protected" if b.protected else "", Token.ACCENT), 9, priority=3, help="not removable"
+    ),
+    Column("CHECKED", lambda b: _checked(b.verified), 7, priority=3, help="whether it was verified"),
+    Column("NOTES", lambda b: Cell(column.clean(b.notes)), 12, priority=4, flex=True, help="kept with it"),
+    Column("ARCHIVE", lambda b: column.text(b.archive), 52, priority=5, flex=True, help="what 'vm restore' takes"),
 )
 TASK_COLUMNS: tuple[Column[Any], ...] = (
-    Column("STARTED", lambda t: ago(t.started_at), 7, "right", help="how long ago"),
-    Column("TYPE", lambda t: column.text(t.type), 12, help="as its cluster calls it"),
-    Column("GUEST", lambda t: column.text(t.guest), 8, help="what it is about"),
-    Column("NODE", lambda t: column.text(t.node), 9, help="which hypervisor did it"),
-    Column("TOOK", lambda t: _took(t), 6, "right", help="how long it took"),
-    Column("BY", lambda t: column.text(t.user), 16, help="who began it"),
-    Column("CLUSTER", lambda t: column.text(t.cluster), 8, help="where"),
-    Column("ENDED", lambda t: _ended(t), 30, flex=True, help="how it ended"),
+    Column("STARTED", lambda t: ago(t.started_at), 7, "right", priority=0, help="how long ago"),
+    Column("TYPE", lambda t: column.text(t.type), 11, priority=0, help="as its cluster calls it"),
+    Column("GUEST", lambda t: Cell(column.clean(t.guest)), 6, priority=1, help="what it is about"),
+    Column("NODE", lambda t: column.text(t.node), 8, priority=3, help="which hypervisor did it"),
+    Column("TOOK", lambda t: _took(t), 5, "right", priority=2, help="how long it took"),
+    Column("BY", lambda t: column.text(t.user), 14, priority=4, help="who began it"),
+    Column("CLUSTER", lambda t: column.text(t.cluster), 8, priority=5, help="where"),
+    Column("ENDED", lambda t: _ended(t), 24, priority=0, flex=True, help="how it ended"),
     Column("UPID", lambda t: column.text(t.upid), 66, wide=True, help="what 'vm task-log' takes"),
 )
 RULE_COLUMNS: tuple[Column[Any], ...] = (
-    Column("POS", lambda r: column.number(r.pos) if r.pos is not None else Cell("last", Token.MUTED), 4, "right"),
-    Column("ON", lambda r: Cell("on" if r.enabled else "off", Token.OK if r.enabled else Token.MUTED), 3),
-    Column("DIR", lambda r: column.text(r.direction), 5, help="in, out, or forwarded"),
-    Column("ACTION", lambda r: _action(r.action), 7, help="what happens to it"),
-    Column("PROTO", lambda r: column.text(r.protocol), 6, help="protocol or macro"),
-    Column("SOURCE", lambda r: column.text(r.source), 18, help="from where"),
-    Column("DEST", lambda r: column.text(r.dest), 18, help="to where"),
-    Column("PORT", lambda r: column.text(r.port), 10, help="destination ports"),
-    Column("COMMENT", lambda r: column.text(r.comment), 24, flex=True, help="what for"),
+    Column(
+        "POS",
+        lambda r: column.number(r.pos) if r.pos is not None else Cell("last", Token.MUTED),
+        4,
+        "right",
+        priority=0,
+    ),
+    Column("ON", lambda r: Cell("on" if r.enabled else "off", Token.OK if r.enabled else Token.MUTED), 3, priority=0),
+    Column("DIR", lambda r: column.text(r.direction), 4, priority=0, help="in, out, or forwarded"),
+    Column("ACTION", lambda r: _action(r.action), 7, priority=0, help="what happens to it"),
+    Column("PROTO", lambda r: _any(r.protocol), 6, priority=1, help="protocol or macro"),
+    Column("SOURCE", lambda r: _any(r.source), 18, priority=2, help="from where"),
+    Column("DEST", lambda r: _any(r.dest), 18, priority=2, help="to where"),
+    Column("PORT", lambda r: _any(r.port), 9, priority=1, help="destination ports"),
+    Column("COMMENT", lambda r: Cell(column.clean(r.comment), Token.MUTED), 16, priority=3, flex=True, help="what for"),
 )
+
+
+def _any(said: str) -> Cell:
+    """What a rule is narrowed down to; one that is not says so."""
+    return column.text(said) if said else Cell("any", Token.MUTED)
 
 
 def _share(have: int, of: int | None) -> Cell:
@@ -223,15 +247,16 @@ def _action(action: str) -> Cell:
 def snapshot_rows(items: Sequence[Snapshot], note: str = "") -> Rows:
     """The tree of snapshots, with the keys that go back to one and remove one."""
     actions = (
-        RowAction(key="r", verb="rollback", label="rollback", take={"name": "name"}),
-        RowAction(key="x", verb="delete-snapshot", label="delete", take={"name": "name"}),
+        RowAction(key="r", verb="rollback", label="rollback", take={"name": "name"}, where="there"),
+        RowAction(key="x", verb="delete-snapshot", label="delete", take={"name": "name"}, where="there"),
     )
     return Rows(SNAPSHOT_COLUMNS, tuple(items), actions, note)
 
 
 def checkpoint_rows(items: Sequence[Checkpoint], note: str = "") -> Rows:
-    """The checkpoints, newest first."""
-    return Rows(CHECKPOINT_COLUMNS, _newest(items, lambda one: one.taken_at), (), note)
+    """The checkpoints, newest first, with the key that takes all guests that have one back to it."""
+    back = RowAction(key="r", verb="rollback", label="rollback", take={"name": "name"}, on="members", where="members")
+    return Rows(CHECKPOINT_COLUMNS, _newest(items, lambda one: one.taken_at), (back,), note)
 
 
 def backup_rows(items: Sequence[Backup], note: str = "") -> Rows:
@@ -244,7 +269,7 @@ def task_rows(items: Sequence[Task], note: str = "", every: float | None = None)
     """The tasks, those that run first and then the newest, with the keys that read the log of one and stop it."""
     actions = (
         RowAction(key="l", verb="task-log", label="log", take={"upid": "upid"}),
-        RowAction(key="x", verb="task-stop", label="stop", take={"upid": "upid"}),
+        RowAction(key="x", verb="task-stop", label="stop", take={"upid": "upid"}, where="running"),
     )
     newest = _newest(items, lambda one: one.started_at)
     return Rows(TASK_COLUMNS, tuple(sorted(newest, key=lambda one: not one.running)), actions, note, every)
