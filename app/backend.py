@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, cast
 from app.fleet import Fleet, Reading, Ref, Resource
 from app.inventory.model import Inventory
 from app.link import Links
-from app.plan import Plan
+from app.plan import Plan, Report, Result
 from app.verb import Verb
 
 T = TypeVar("T")
@@ -183,6 +183,15 @@ class Rule(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the outside says now of something that was begun earlier."""
+
+    words: str
+    """``qmclone 101 runs, 40 %``, ``qmclone 101 ended: OK``."""
+    ended: bool = False
+
+
 class Backend:
     """Base of all backends. Subclasses also subclass the contract class of each kind whose verbs they offer.
 
@@ -219,6 +228,17 @@ class Backend:
         Greys keys and refuses before planning, so it is pure and quick: ``needs VM.Snapshot on /vms/101``.
         """
         return None
+
+    async def standing(self, handle: str, ref: Ref) -> Standing | None:
+        """How something stands that an earlier console began for a target and never saw the end of.
+
+        ``handle`` is what a step gave its report then; ``None`` for one that this backend does not know. May raise.
+        """
+        return None
+
+    async def rejoin(self, handle: str, ref: Ref, report: Report) -> Result:
+        """Follow to its end what ``standing`` knew; cancelling that stops nothing outside."""
+        raise NotImplementedError
 
     def settings(self) -> Mapping[str, str]:
         """Paths and versions for ``info``."""

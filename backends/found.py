@@ -71,8 +71,14 @@ def _same(things: frozenset[str]) -> frozenset[str]:
     return _KNOWN.setdefault(things, things)
 
 
-_SCRIPT = "\n".join([*(f"if {test}; then echo {thing}; fi" for thing, test in LOOKED_FOR.items()), f"echo {_END}"])
-PROBE = Probe("found", Tier.SLOW, parse_found, script=_SCRIPT, every=EVERY_S, first=True)
+def looking(tests: Mapping[str, str], every_s: float = EVERY_S) -> Probe[frozenset[str]]:
+    """The probe that tells which of some things of ``LOOKED_FOR`` are there, by these tests."""
+    lines = [f"if {test}; then echo {thing}; fi" for thing, test in tests.items()]
+    script = "\n".join([*lines, f"echo {_END}"])
+    return Probe("found", Tier.SLOW, parse_found, script=script, every=every_s, first=True)
+
+
+PROBE = looking(LOOKED_FOR)
 
 
 @dataclass(frozen=True, slots=True)

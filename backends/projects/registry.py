@@ -76,14 +76,6 @@ class Registry:
                 found.append((stat.st_mtime_ns, stat.st_size, stat.st_ino))
         return tuple(found)
 
-    def on(self, node: str) -> tuple[Registered, ...]:
-        """The projects of a node, by name."""
-        if not self.path.exists():
-            return ()
-        with self._open() as db:
-            rows = db.execute("SELECT * FROM projects WHERE node = ? ORDER BY name", (node,)).fetchall()
-        return tuple(_registered(row) for row in rows)
-
     def all(self) -> dict[str, tuple[Registered, ...]]:
         """The projects of every node that has some, by name."""
         if not self.path.exists():

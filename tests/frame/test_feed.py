@@ -10,10 +10,11 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from app.backend import Backend, Emit, Source
+from app.backend import Asleep, Backend, Emit, Source
 from app.errors import ConfigurationError, Unreachable
 from app.feed import Feed
 from app.fleet import Fleet, Reading, Ref
+from app.history import History
 from app.inventory.model import Inventory
 from app.kind import AnyKind
 from tests.frame import kettle, mug
@@ -45,6 +46,7 @@ class Script(Backend):
         self.listed: Sequence[Source] = sources
         self.emits: dict[str, Emit] = {}
         self.begun: list[str] = []
+        self.nudged: list[bool] = []
         self.fails: Exception | None = None
 
     def sources(self, inventory: Inventory) -> Sequence[Source]:
@@ -53,6 +55,7 @@ class Script(Backend):
     async def watch(self, source: Source, emit: Emit, nudge: asyncio.Event) -> None:
         self.begun.append(source.name)
         self.emits[source.name] = emit
+        self.nudged.append(nudge.is_set())
         if self.fails is not None:
             raise self.fails
         await asyncio.Event().wait()
@@ -147,6 +150,103 @@ async def test_a_watch_that_fails_begins_again_with_growing_waits_and_a_nudge_en
             await eventually(lambda expected=expected: len(script.begun) >= expected)
         assert time.monotonic() - begun < 3
         assert not feed.faults()
+
+
+async def test_what_is_absent_is_forgotten_neither_ages_nor_is_waited_for_and_comes_back() -> None:
+    clock, script = Clock(), Script(Source("script", "s", 2.0), Source("script", "none", 2.0))
+    async with feeding(script, clock) as feed:
+        history = feed.history = History()
+        script.emits["s"](reading(row("a"), at=clock()))
+        script.emits["none"].absent()
+        assert await feed.first(5) == ()
+        assert history.series(Ref("kettle", "s/a"), "celsius", 1)
+        script.emits["s"].absent()
+        clock.now += 100
+        await eventually(lambda: not feed.fleet.readings)
+        assert feed.fleet.find(Ref("kettle", "s/a")) is None
+        assert not history.series(Ref("kettle", "s/a"), "celsius", 1)
+        heard: list[Fleet] = []
+        feed.listen(heard.append)
+        for _ in range(3):
+            script.emits["none"].absent()
+        script.emits["s"].fault("the line is dead")
+        clock.now += 1
+        await eventually(lambda: [r.fault for r in feed.fleet.readings.values()] == ["the line is dead"])
+        assert len(heard) == 1, "who says again that there is nothing says no news"
+        script.emits["s"].absent()
+        clock.now += 1
+        await eventually(lambda: not feed.fleet.readings)
+        assert not feed.silent()
+        script.emits["s"](reading(row("a"), at=clock()))
+        clock.now += 1
+        await eventually(lambda: feed.fleet.find(Ref("kettle", "s/a")))
+        clock.now += 7
+        await eventually(lambda: found(feed, "s/a").state == "stale")
+
+
+async def test_a_source_that_sleeps_has_no_task_until_it_is_woken_nudged_or_dropped() -> None:
+    script = Script(Source("script", "s", 2.0))
+    wakes: list[Callable[[], None]] = []
+    ended: list[int] = []
+
+    def until(wake: Callable[[], None]) -> Callable[[], None]:
+        wakes.append(wake)
+        number = len(wakes)
+        return lambda: ended.append(number)
+
+    def tasks() -> int:
+        return sum(task.get_name() == "watch script/s" for task in asyncio.all_tasks())
+
+    script.fails = Asleep(until)
+    async with feeding(script) as feed:
+        await eventually(lambda: len(wakes) == 1 and not tasks())
+        wakes[0]()
+        wakes[0]()
+        await eventually(lambda: len(wakes) == 2 and not tasks())
+        feed.nudge_all()
+        await eventually(lambda: len(wakes) == 3 and not tasks())
+        assert (ended, script.nudged) == ([1, 2], [False, False, True])
+        assert not feed.silent()
+        assert not feed.faults()
+        script.listed = [Source("script", "s", 3.0)]
+        feed.configure(Inventory())
+        await eventually(lambda: len(wakes) == 4)
+        wakes[2]()
+        await eventually(lambda: ended == [1, 2, 3] and not tasks())
+        assert len(wakes) == 4, "who was dropped is woken by nobody"
+    assert ended == [1, 2, 3, 4]
+
+
+class OtherScript(Script):
+    """A second backend."""
+
+    name = "other"
+
+
+async def test_the_sources_of_one_host_begin_together() -> None:
+    script = Script(Source("script", "h0"), Source("script", "h1"))
+    other = OtherScript(Source("other", "h1"), Source("other", "h0"))
+    feed = Feed([script, other], KINDS)
+    feed.configure(Inventory(), stagger=3600.0)
+    try:
+        await eventually(lambda: script.begun and other.begun)
+        assert script.begun == other.begun == ["h0"]
+    finally:
+        await feed.close()
+
+
+async def test_a_fault_is_told_over_what_a_watch_before_a_reload_had_told() -> None:
+    script = Script(Source("script", "s", 2.0))
+    async with feeding(script) as feed:
+        script.emits["s"](reading(row("a"), at=time.monotonic()))
+        await eventually(lambda: feed.fleet.find(Ref("kettle", "s/a")))
+        script.listed = [Source("script", "s", 3.0)]
+        script.emits.clear()
+        feed.configure(Inventory())
+        await eventually(lambda: script.emits)
+        script.emits["s"].fault("the line is dead")
+        await eventually(lambda: [r.fault for r in feed.fleet.readings.values()] == ["the line is dead"])
+        assert found(feed, "s/a")
 
 
 async def test_a_fault_of_ours_is_told_apart() -> None:

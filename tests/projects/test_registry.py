@@ -24,14 +24,14 @@ def wanted(name: str, node: str = "here", first_port: int = 0) -> Registered:
 
 def test_the_lowest_free_block_is_given_and_given_again(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "state")
-    assert registry.on("here") == ()
+    assert registry.all() == {}
     assert not registry.path.exists(), "reading makes nothing"
     assert [registry.add(wanted(name), (), free).first_port - LOWEST for name in "abc"] == [0, 10, 20]
     assert registry.add(wanted("a", node="pi"), (), free).first_port == LOWEST, "nodes have ports of their own"
     assert registry.remove("here", "b")
     assert not registry.remove("here", "b")
     assert registry.add(wanted("d"), (), free).first_port == LOWEST + 10
-    assert [one.name for one in registry.on("here")] == ["a", "c", "d"]
+    assert [one.name for one in registry.all()["here"]] == ["a", "c", "d"]
     assert registry.get("here", "b") is None
 
 
@@ -71,7 +71,7 @@ def test_a_file_that_is_none_of_ours_is_said_to_be_broken(tmp_path: Path) -> Non
     registry = Registry(tmp_path)
     registry.path.write_bytes(b"this is no database" * 100)
     with pytest.raises(BadAnswer, match="the list of projects cannot be used"):
-        registry.on("here")
+        registry.all()
 
 
 _ADDER = """

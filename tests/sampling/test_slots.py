@@ -108,3 +108,22 @@ def test_a_probe_that_is_no_longer_wanted_still_frees_its_slot() -> None:
 
     slots.want([slow(str(number)) for number in range(SLOTS)])
     assert len(names([slots.begin(2.0) for _ in range(SLOTS)])) == SLOTS
+
+
+def test_what_others_wait_for_begins_a_session_beside_another_and_when_hurried() -> None:
+    waited = Probe("waited", Tier.SLOW, bytes, script="waited", every=60.0, first=True)
+    slots = Slots([slow("a"), ONCE, waited], jitter=lambda: 0.5)
+
+    assert names([slots.begin(0.0), slots.begin(0.0, waited_for=True), slots.begin(0.0, waited_for=True)]) == [
+        "once",
+        "waited",
+    ]
+    assert slots.end(1, 0.5) is waited
+    assert slots.begin(61.0, waited_for=True) is None, "at its usual time it takes its turn like all others"
+    slots.hurry("waited")
+    slots.hurry("nobody asked for it")
+    assert names([slots.begin(1.0, waited_for=True)]) == ["waited"]
+    slots.hurry("waited")
+    assert slots.begin(1.0, waited_for=True) is None, "it runs already"
+    slots.again()
+    assert names([slots.begin(2.0, waited_for=True)]) == ["waited"]
