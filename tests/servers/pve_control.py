@@ -11,11 +11,13 @@ from typing import Any
 from tests.servers.pve_access import ALL_RIGHTS, Access
 from tests.servers.pve_backups import Backups
 from tests.servers.pve_base import certificates
+from tests.servers.pve_cloud import Cloud
 from tests.servers.pve_cluster import Cluster
 from tests.servers.pve_consoles import Consoles
 from tests.servers.pve_containers import Containers
 from tests.servers.pve_disks import Disks
 from tests.servers.pve_guests import Guests
+from tests.servers.pve_inside import Inside
 from tests.servers.pve_schema import Schema
 from tests.servers.pve_tasks import Tasks
 from tests.servers.strict_pve import Strict
@@ -23,7 +25,7 @@ from tests.servers.strict_pve import Strict
 _MADE = ("node", "status", "qmpstatus", "config", "template", "lock", "pool")
 
 
-class Peer(Access, Tasks, Cluster, Consoles, Containers, Guests, Disks, Backups, Strict):
+class Peer(Access, Tasks, Cluster, Consoles, Containers, Guests, Disks, Backups, Cloud, Inside, Strict):
     """The peer with all its parts."""
 
 
