@@ -39,6 +39,10 @@ class Corrections:
         """A guest's ``status/current``, and the state that means."""
         self._known[vmid] = Correction(state, text(current.get("name")), real(current.get("uptime")), now)
 
+    def known(self, vmid: int) -> Correction | None:
+        """What is known better of a guest, if anything."""
+        return self._known.get(vmid)
+
     def name(self, vmid: int) -> str:
         """A name that the list does not have yet; empty where none is known."""
         known = self._known.get(vmid)

@@ -58,6 +58,10 @@ def listed_state(row: Mapping[str, Any]) -> tuple[str, str | None]:
     return (status, None) if status in ("running", "stopped") else ("unknown", None)
 
 
+_MadeOf = tuple[Any, ...]
+"""What a row was made of, its line of the list first."""
+
+
 class GuestRows:
     """The guests of one cluster; ``rows`` is replaced when something that is shown has changed, never changed."""
 
@@ -66,18 +70,25 @@ class GuestRows:
         self.rows: tuple[Vm, ...] = ()
         self._by_vmid: dict[int, Vm] = {}
         self._counted: dict[int, Counted] = {}
-        self._links: LinksToNodes | None = None
+        self._made_of: dict[int, _MadeOf] = {}
 
     def fold(self, listed: Iterable[Mapping[str, Any]], beside: Beside) -> bool:
         """Take in a list; says whether there are new rows. Rows that say the same are the same objects."""
         kept: dict[int, Vm] = {}
+        made_of: dict[int, _MadeOf] = {}
         for row in listed:
             kind, vmid = TYPES.get(text(row.get("type"))), vmid_in(row)
             if kind is None or vmid is None or vmid in kept:
                 continue
-            made = self._made(kind, vmid, row, beside)
             old = self._by_vmid.get(vmid)
+            of = made_of[vmid] = self._of(vmid, row, beside)
+            known = self._made_of.get(vmid)
+            if old is not None and known is not None and known[0] is row and known == of:
+                kept[vmid] = old  # the same list once more, because something about another guest came
+                continue
+            made = self._made(kind, vmid, row, beside)
             kept[vmid] = old if old is not None and old == made else made
+        self._made_of = made_of
         self._counted = {vmid: one for vmid, one in self._counted.items() if vmid in kept}
         beside.corrections.keep(kept)
         rows = tuple(kept[vmid] for vmid in sorted(kept))
@@ -87,11 +98,21 @@ class GuestRows:
             self.rows = rows
         return not same
 
+    @staticmethod
+    def _of(vmid: int, row: Mapping[str, Any], beside: Beside) -> _MadeOf:
+        """All that decides what its row says, the course of time left out."""
+        better = beside.corrections.known(vmid)
+        at = beside.now if better is not None else 0.0  # what is known better holds for a while only
+        told = (beside.doing(vmid), beside.pending.get(vmid), beside.addresses.get(vmid))
+        backup = beside.backup(vmid, text(row.get("node")) or None)
+        return row, backup, told, better, at, beside.links, beside.online
+
     def say(self, vmid: int, task: str | None) -> bool:
         """Other words for what is done to one guest; says whether its row is another one now."""
         old = self._by_vmid.get(vmid)
         if old is None or old.task == task:
             return False
+        self._made_of.pop(vmid, None)
         new = self._by_vmid[vmid] = replace(old, task=task)
         self.rows = tuple(new if one is old else one for one in self.rows)
         return True

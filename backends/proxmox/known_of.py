@@ -18,6 +18,7 @@ from backends.proxmox.guest_rows import Beside, GuestRows
 from backends.proxmox.hypervisor_rows import HypervisorRows, online_nodes
 from backends.proxmox.lenient import rows
 from backends.proxmox.links_to_nodes import LinksToNodes
+from backends.proxmox.permissions import Permissions
 from backends.proxmox.storage_rows import StorageRows
 
 Changed = tuple[bool, bool, bool]
@@ -53,6 +54,8 @@ class KnownOf:
         self.online: tuple[str, ...] = ()
         """Nodes that answer their cluster."""
         self._listed: Sequence[Mapping[str, Any]] = ()
+        self._permissions = Permissions()
+        """What the login may do, as it was known when rows were made last."""
         self._links: tuple[object, LinksToNodes] | None = None
 
     def take(self, answer: Any) -> bool:
@@ -65,6 +68,7 @@ class KnownOf:
 
     def fold(self) -> Changed:
         """Make rows of what is known now."""
+        self._permissions = self._context.shared(clusters).of(self.cluster).permissions
         links = self._links_now()
         storages = self.storages.fold(self._listed, self.online, links)
         self.backups.shelves(self.storages.shelves())
@@ -94,7 +98,7 @@ class KnownOf:
 
     def _shows_backups(self, storage: str, vmid: int) -> bool:
         """Whether the login is told of a guest's backups on a storage; of others Proxmox keeps silent."""
-        may = self._context.shared(clusters).of(self.cluster).may
+        may = self._permissions.may
         at = f"/storage/{storage}"
         if may(at, "Datastore.Allocate"):
             return True

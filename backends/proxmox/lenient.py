@@ -11,14 +11,19 @@ from typing import Any, cast
 
 def whole(value: Any) -> int | None:
     """A whole number: ``101``, ``"101"``, ``101.0``."""
+    if type(value) is int:
+        return value
     number = real(value)
     return None if number is None else int(number)
 
 
 def real(value: Any) -> float | None:
     """A number, not a boolean, and neither infinite nor none at all."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
+    if type(value) is not float:  # most are numbers already, and a large cluster has thousands of them at each look
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            return None
+    elif math.isfinite(value):
+        return value
     try:
         if isinstance(value, str) and len(value) > 32:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ DENIED_S = 60.0
 """Seconds before a refused login is tried again: servers ban those who go on trying."""
 NUDGED_S = 0.3
 """Two looks are never closer than this, however often somebody asks for one."""
+GATHER_S = 0.03
+"""Answers that come closer together than this make one new set of rows."""
 MOST_ACTED_ON = 40
 MOST_LOOKED_AT = 80
 ONE_SHOT_QUESTIONS = 60
@@ -52,7 +55,7 @@ class ClusterReadings:
         self._client = client
         self._doings = elsewhere.doings
         self._turns = Turns(self.known.backups)
-        self._questions = Questions(client, self.known, self._turns, context.clock, self._tell_news)
+        self._questions = Questions(client, self.known, self._turns, context.clock, self._news)
         self._answers = False
         """The last list came."""
         self._told = False
@@ -61,24 +64,28 @@ class ClusterReadings:
         """The moment of the last list."""
         self._fault: str | None = None
         """What the rows do not show: that the login may not see any."""
+        self._telling: asyncio.TimerHandle | None = None
         self._emit: Emit
-        self._nudge: asyncio.Event
 
     async def run(self, emit: Emit, nudge: asyncio.Event) -> None:
         """Tell what is seen until cancelled."""
-        self._emit, self._nudge, self._told = emit, nudge, False
+        self._emit, self._told = emit, False
         end = self._doings.listen(nudge.set, self._said)
-        nudged = False
+        nudged, longer = False, self.source.interval * _apart(self.source.name)
         try:
             while True:
                 nudge.clear()
                 began = self._context.clock()
-                pause = await self._beat(nudged=nudged)
+                pause = await self._beat(nudged=nudged) + longer
+                longer = 0.0
                 nudged = await wait(nudge, began + pause - self._context.clock())
                 await asyncio.sleep(max(0.0, began + NUDGED_S - self._context.clock()))
         finally:
             end()
             await self._questions.close()
+            if self._telling is not None:
+                self._telling.cancel()
+                self._telling = None
 
     async def _beat(self, *, nudged: bool) -> float:
         """Ask what is due; returns the seconds until the next beat."""
@@ -153,8 +160,13 @@ class ClusterReadings:
         if self._fault is None and not known.guests.rows:
             self._emit.alive()  # an empty reading alone looks like one that is still to come
 
+    def _news(self) -> None:
+        """Something beside the list was answered; what comes close together is told of at once."""
+        if self._telling is None:
+            self._telling = asyncio.get_running_loop().call_later(GATHER_S, self._tell_news)
+
     def _tell_news(self) -> None:
-        """Something beside the list was answered: tell of the rows that it changed."""
+        self._telling = None
         if not self._answers or not self._told:
             return
         guests, hypervisors, storages = self.known.fold()
@@ -192,3 +204,11 @@ class ClusterReadings:
             fault=self._fault,
             ours=self._fault is not None,
         )
+
+
+def _apart(cluster: str) -> float:
+    """By how much of an interval a cluster's second beat comes later than the others'.
+
+    All are asked at once at first; after that lists of several hundred guests are better not read in one moment.
+    """
+    return zlib.crc32(cluster.encode("utf-8", "surrogatepass")) % 1000 / 2000
