@@ -11,14 +11,21 @@ from urllib.parse import unquote
 
 import pytest
 
+from app.errors import Refused, Unsupported
+from app.inventory.model import Sudo
 from app.job import Outcome
+from backends.proxmox import snippets
 from backends.proxmox.verbs.build import BuildVerbs
+from backends.proxmox.verbs.template_image import file_name
+from backends.ssh.link import SshLink
 from tests.proxmox import acting
 from tests.proxmox.acting import Lab
 from tests.servers.fakepve import Pve
+from tests.servers.sshd import StartSshd, sshd_at
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("fakepve")
+__all__ = ["sshd_at"]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPk1DwJZ0cJ2Yw4u0bqLxg0T8Vb4Xx8G5pTq1Wn3R7zE ops@hp"
 URL = "https://cloud.example.org/noble/noble-server-cloudimg-amd64.img"
 SUM = "0123456789ab" + "c" * 52
@@ -293,3 +300,108 @@ class _Asyncio:
     def __init__(self, loop: object) -> None:
         self.get_running_loop = lambda: loop
         self.sleep = asyncio.sleep
+
+
+def notes(pve: Pve, vmid: int) -> str:
+    """What is noted of a guest."""
+    return str(pve.guest(vmid)["config"].get("description"))
+
+
+async def test_without_an_agent_it_switches_itself_off(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node: Path
+) -> None:
+    more = PLAIN + "    packages: [nginx]\n    timeout: 60\n"
+    async with opened(tmp_path, monkeypatch, pve, more) as lab:
+        work = asyncio.create_task(lab.one("build", name="plain"))
+        await eventually(lambda: pve.has_guest(105) and "booted" in notes(pve, 105), within=30)
+        said = json.loads((node / "quarterdeck-plain.yaml").read_text(encoding="utf-8").partition("\n")[2])
+        pve.set_guest(105, status="stopped")
+        outcome = await asyncio.wait_for(work, 60)
+    assert outcome.exit_code == 0, outcome.message
+    assert said["power_state"]["mode"] == "poweroff"
+    assert "machine-id" in said["runcmd"][-1]
+    assert said["packages"] == ["nginx"]
+    assert pve.guest(105)["template"] is True
+    assert pve.requests("POST", "/agent/") == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "status", "is_template", "expected"),
+    [
+        ("made", "running", False, ["status/shutdown", "template", "config"]),
+        ("cleaned", "running", False, ["status/shutdown", "template", "config"]),
+        ("cleaned", "stopped", False, ["template", "config"]),
+        ("cleaned", "stopped", True, ["config"]),
+    ],
+)
+async def test_a_run_that_was_killed_is_gone_on_with_from_where_it_was(
+    stage: str,
+    status: str,
+    is_template: bool,
+    expected: list[str],
+    pve: Pve,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    node: Path,
+) -> None:
+    config = {
+        "description": f"quarterdeck builds agent-machine: {stage}",
+        "agent": "1",
+        "cicustom": "vendor=local:snippets/quarterdeck-agent-machine.yaml",
+        "scsi0": "local-lvm:vm-100-disk-0,size=20G",
+    }
+    pve.add_vm(100, "agent-machine", status=status, config=config, template=is_template, agent=DONE)
+    async with opened(tmp_path, monkeypatch, pve, AGENT_MACHINE) as lab:
+        outcome = await lab.one("build", name="agent-machine")
+        calls = [one.rpartition("/qemu/100/")[2] for one in lab.called() if "/agent/" not in one]
+    assert outcome.exit_code == 0, outcome.message
+    guest = pve.guest(100)
+    assert guest["template"] is True
+    assert (guest["config"]["description"], "cicustom" in guest["config"]) == ("where agents work", False)
+    # Marking that it was cleaned is a change of its configuration too.
+    assert calls == (["config"] if stage == "made" else []) + expected
+
+
+async def test_over_ssh_as_a_user_with_sudo_the_snippet_lands_and_goes(tmp_path: Path, sshd_at: StartSshd) -> None:
+    programs, kept = tmp_path / "bin", tmp_path / "storage"
+    programs.mkdir()
+    for name, script in (
+        ("pvesm", f'[ "$1" = path ] && echo "{kept}/a b/${{2#local:}}"'),
+        ("sudo", f'echo "$@" >> {tmp_path}/sudo; [ "$1" = -n ] && [ "$2" = -- ] && shift 2 && exec "$@"'),
+        ("id", "echo 1000"),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (programs / name).chmod(0o755)
+    server = sshd_at(options={"SetEnv": f"HOME={tmp_path} PATH={programs}:/usr/bin:/bin"})
+    link = SshLink("hp", server.entry(), server.defaults())
+    place = kept / "a b" / "snippets" / "x.yaml"
+    volume = snippets.volume("local", "x.yaml")
+    try:
+        await snippets.run(link, snippets.writing(volume), Sudo.NOPASSWD, content="#cloud-config\n'it'\n")
+        assert place.read_text(encoding="utf-8") == "#cloud-config\n'it'\n"
+        await snippets.run(link, snippets.removing(volume), Sudo.NOPASSWD)
+        assert not place.exists()
+        assert (tmp_path / "sudo").read_text(encoding="utf-8").count("-- sh -c path=") == 2
+        (programs / "pvesm").unlink()
+        with pytest.raises(Unsupported, match="no pvesm"):
+            await snippets.run(link, snippets.writing(volume), Sudo.NOPASSWD, content="")
+        (programs / "sudo").write_text("#!/bin/sh\necho sudo: a password is required >&2; exit 1\n", encoding="utf-8")
+        with pytest.raises(Refused, match="a password is required"):
+            await snippets.run(link, snippets.writing(volume), Sudo.NOPASSWD, content="")
+    finally:
+        await link.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "checksum", "expected"),
+    [
+        (URL, None, "noble-server-cloudimg-amd64.qcow2"),
+        (URL, SUM, "noble-server-cloudimg-amd64-0123456789ab.qcow2"),
+        ("https://x.org/debian-12-genericcloud-amd64.qcow2?mirror=1", None, "debian-12-genericcloud-amd64.qcow2"),
+        ("https://x.org/a/Fedora%20Cloud;rm.RAW", None, "Fedora-Cloud-rm.raw"),
+        ("https://x.org/download", None, "download.qcow2"),
+        ("https://x.org/..%2f..%2fetc%2fpasswd", None, "passwd.qcow2"),
+    ],
+)
+def test_what_an_image_is_called_on_a_storage(url: str, checksum: str | None, expected: str) -> None:
+    assert file_name(url, checksum, where="hub") == expected
