@@ -28,7 +28,8 @@ INVENTORY = Inventory(
         "far": NodeEntry(name="far", ssh=SshEntry(host="127.0.0.1", port=1)),
         "camera": NodeEntry(name="camera", ping=PingEntry(method="tcp", host="127.0.0.1", port=1)),
         "wrong": NodeEntry(name="wrong", ssh=SshEntry(host="x"), fault="hosts.yaml:3:1: unknown key 'sssh'"),
-    }
+    },
+    extra={"proxmox": {"lab": {"url": "https://127.0.0.1:1", "token": "${NOBODY_SET_THIS}"}}},
 )
 
 
