@@ -52,6 +52,7 @@ async def test_a_linked_clone_with_all_its_settings(pve: Pve, tmp_path: Path, mo
     assert unquote(config["sshkeys"]) == KEY
     assert "+" not in config["sshkeys"]
     assert config["tags"] == "debian;edge;web"
+    assert "size=40G" in config["scsi0"]
     (grown,) = pve.requests("PUT", "/resize")
     assert grown["values"] == {"disk": "scsi0", "size": "40G"}
     assert changed(pve) == [

@@ -43,10 +43,12 @@ async def test_ten_full_clones_wait_for_the_storage_and_all_succeed(
     pve.set("clones_at_once", 1)
     async with opened(tmp_path, monkeypatch, pve) as lab:
         outcome = await lab.one("spawn", "lab/9000", count=10, name="worker", full=True, start=False)
+        handles = lab.handles()
     assert outcome.exit_code == 0, outcome.message
     assert made(pve, *range(100, 110)) == [f"worker-{number}" for number in range(1, 11)]
     assert outcome.data["ids"] == [f"lab/{vmid}" for vmid in range(100, 110)]
     assert len(pve.requests("POST", "/clone")) == 10  # none of them met a lock
+    assert sorted(handles) == sorted(one["upid"] for one in outcome.data["guests"])
 
 
 async def test_two_side_by_side_meet_the_lock_and_are_tried_again(
