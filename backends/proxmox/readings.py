@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from app.backend import Context, Emit, Source
-from app.errors import Denied, QuarterdeckError
+from app.errors import Denied, Missing, QuarterdeckError
 from app.fleet import Reading, Ref, Resource
 from backends.node_rows import words
 from backends.proxmox.known_of import Elsewhere, KnownOf
@@ -169,8 +169,12 @@ class ClusterReadings:
         self._telling = None
         if not self._answers or not self._told:
             return
-        guests, hypervisors, storages = self.known.fold()
-        if self._unseen() != self._fault:
+        try:
+            guests, hypervisors, storages = self.known.fold()
+            fault = self._unseen()
+        except Missing:  # the cluster was taken out of hosts.yaml just now: this watch is about to end
+            return
+        if fault != self._fault:
             self._tell_all()
             return
         if storages:

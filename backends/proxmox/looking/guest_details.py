@@ -75,7 +75,7 @@ class _Reach:
     async def replication(self) -> list[dict[str, Any]]:
         path = wire.path("nodes", self._guest.node, "replication")
         found = rows(await self._client.get(path, guest=self._guest.vmid, within=WITHIN_S))
-        return [one for one in found if whole(one.get("guest")) in (None, self._guest.vmid)]
+        return [one for one in found if whole(one.get("guest")) == self._guest.vmid]
 
     async def interfaces(self) -> list[addresses.Interface] | None:
         """``None`` where there is nobody to ask."""
