@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from app.feed import Feed
 from app.fleet import Ref, Resource
 from app.guard import Judgement, needs_why, permit, risk_of, typed_name
 from app.history import History
+from app.holding import Hold, Holds
 from app.inventory.model import Inventory
 from app.job import Ended, Job, Outcome, Spoken
 from app.kind import AnyKind
@@ -30,6 +31,7 @@ from app.ledger import Ledger
 from app.order import Answer, Front, NoFront, Order, Question, TakesTurns, outcome_of
 from app.plan import Plan
 from app.planning import Planner, places_of
+from app.rejoining import Loose, Rejoining
 from app.verb import Catalog, Scope, Verb, View
 from app.witness import Witness, new_trace
 
@@ -67,6 +69,8 @@ class Deck:
         self._bench = Bench(self.backends.values(), lambda: self.inventory.rules)
         self._ledger = Ledger(witness)
         self._lanes = Lanes()
+        self._holds = Holds(context.state / "at-work" / witness.folder.name)
+        self._rejoining = Rejoining(tuple(self.backends.values()), witness, self._holds)
         self._following: set[asyncio.Task[tuple[Outcome, ...]]] = set()
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -280,7 +284,7 @@ class Deck:
             carried=order.verb.carried,
         )
         try:
-            await self._ledger.intent(order, targets, plan, len(refs))
+            hold = self._holds.take(await self._ledger.intent(order, targets, plan, len(refs)))
         except WitnessError as error:
             for reservation in held:
                 await reservation.release()
@@ -292,9 +296,7 @@ class Deck:
         self._keep(job)
         if started is not None:
             started(job)
-        following = asyncio.create_task(self._follow(order, job, targets, held), name=f"follow {job.id}")
-        self._following.add(following)
-        following.add_done_callback(self._following.discard)
+        following = self._beside(self._follow(order, job, targets, held), job, hold)
         try:
             async with asyncio.timeout(order.wait_timeout):
                 return await asyncio.shield(following)
@@ -309,6 +311,17 @@ class Deck:
             job.cancel()
             await asyncio.shield(following)
             raise
+
+    def _beside(
+        self, work: Coroutine[Any, Any, tuple[Outcome, ...]], job: Job, hold: Hold | None
+    ) -> asyncio.Task[tuple[Outcome, ...]]:
+        """See a job to its end as a task of its own; until then nobody else takes its operation up."""
+        following = asyncio.create_task(work, name=f"follow {job.id}")
+        self._following.add(following)
+        following.add_done_callback(self._following.discard)
+        if hold is not None:
+            following.add_done_callback(lambda _: hold.release())
+        return following
 
     async def _turn(self, verb: str, who: Ref, number: int, total: int) -> bool:
         return await self.front.turn(verb, who, number, total) if isinstance(self.front, TakesTurns) else True
@@ -327,6 +340,33 @@ class Deck:
                 log.exception("settling a reservation of %s", order.verb.title)
         self._nudge(order, targets)
         return outcomes
+
+    # -- what earlier consoles began --------------------------------------------------------------------------------
+
+    async def loose_ends(self) -> list[Loose]:
+        """Operations that were begun and never told an end, with what the outside says of them now."""
+        return await self._rejoining.loose(await self.witness.open_operations())
+
+    def take_up(self, loose: Loose) -> Job | None:
+        """Follow one of them to its end, as a job; ``None`` where nobody knows it, or another console is at it."""
+        made = self._rejoining.job(loose)
+        if made is None:
+            return None
+        job, hold = made
+
+        async def follow() -> tuple[Outcome, ...]:
+            outcomes = await job.start()
+            await self._rejoining.ended(loose, outcomes)
+            for ref in job.targets:
+                reading = self.feed.fleet.reading_of(ref)
+                if reading is not None:
+                    self.feed.nudge(reading.backend, reading.source)
+            return outcomes
+
+        job.listeners.append(self._job_changed)
+        self._keep(job)
+        self._beside(follow(), job, hold)
+        return job
 
     # -- jobs -----------------------------------------------------------------------------------------------------
 

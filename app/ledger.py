@@ -23,9 +23,12 @@ class Ledger:
     def __init__(self, witness: Witness) -> None:
         self._witness = witness
 
-    async def intent(self, order: Order, targets: Sequence[Resource], plan: Plan, outcomes: int) -> None:
-        """Put the whole plan on disk, with room for its outcomes; raises WitnessError when that cannot be done."""
-        await self._witness.begin(self._draft(order, Phase.INTENT, targets, plan=plan), outcomes=outcomes)
+    async def intent(self, order: Order, targets: Sequence[Resource], plan: Plan, outcomes: int) -> int:
+        """Put the whole plan on disk, with room for its outcomes; the entry's number.
+
+        Raises WitnessError when that cannot be done.
+        """
+        return await self._witness.begin(self._draft(order, Phase.INTENT, targets, plan=plan), outcomes=outcomes)
 
     def _draft(
         self,

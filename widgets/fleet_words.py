@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from app.deck import Deck
 from app.fleet import Fleet, Mood, ReadingKey, Ref, Resource
 from app.kind import families
-from app.witness import Entry, Operation
+from app.rejoining import Loose
+from app.witness import Entry
 from widgets.header import Summary
 from widgets.row_order import RowCache
 from widgets.view_state import TROUBLE
@@ -99,11 +100,12 @@ def target_refs(target: str) -> tuple[Ref, ...]:
     return tuple(Ref(kind, ident) for kind, _, ident in parts)
 
 
-def open_intents(deck: Deck, operations: Sequence[Operation]) -> tuple[tuple[Entry, str], ...]:
-    """What was begun and never told an end, newest first, each with how its targets are now."""
+def open_intents(deck: Deck, ends: Sequence[Loose]) -> tuple[tuple[Entry, str], ...]:
+    """What was begun and never told an end, newest first, each with what the outside says and how its targets are."""
     found: list[tuple[Entry, str]] = []
-    for operation in reversed(operations):
-        states: list[str] = []
+    for loose in reversed(ends):
+        operation = loose.operation
+        states: list[str] = [loose.words] if loose.words else []
         for ref in target_refs(operation.first.target):
             row = deck.feed.fleet.find(ref)
             states.append(f"{ref.id} is {row.state}" if row is not None else f"nobody tells of {ref.id}")

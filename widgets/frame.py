@@ -218,13 +218,17 @@ class Frame(TerminalApp):
             self.tell(f"{type(error).__name__}: {error}; details are in {self.log_path}", bad=True)
 
     async def _look_at_open_intents(self) -> None:
-        found = await self.deck.witness.open_operations()
-        if found:
-            await self.deck.feed.first(5)
-            self.open_intents = open_intents(self.deck, found)
-            key = self.keymap.key("console.jobs")
-            count = f"{len(found)} action{'s' if len(found) > 1 else ''}"
-            self.tell(f"{count} of an earlier console began and never told an end: see {key}", bad=True)
+        found = await self.deck.loose_ends()
+        if not found:
+            return
+        await self.deck.feed.first(5)
+        left = [loose for loose in found if self.deck.take_up(loose) is None]
+        self.open_intents = open_intents(self.deck, left)
+        key = self.keymap.key("console.jobs")
+        if len(left) < len(found):
+            self.tell(f"{_actions(len(found) - len(left))} of an earlier console went on: followed again, see {key}")
+        if left:
+            self.tell(f"{_actions(len(left))} of an earlier console began and never told an end: see {key}", bad=True)
 
     # -- what is heard --------------------------------------------------------------------------------------------
 
@@ -365,3 +369,7 @@ class Frame(TerminalApp):
             if os.environ.get("TMUX") and self.screen_driver is not None:
                 self.do(give_to_tmux(text))
             self.tell(f"copied {what}")
+
+
+def _actions(count: int) -> str:
+    return f"{count} action{'s' if count != 1 else ''}"

@@ -21,9 +21,10 @@ from backends.proxmox.looking.tasks import TaskViews
 from backends.proxmox.on_cluster import OnCluster
 from backends.proxmox.readings import ClusterReadings
 from backends.proxmox.verbs.backups import BackupVerbs
+from backends.proxmox.verbs.begun import BegunTasks
+from backends.proxmox.verbs.build import BuildVerbs
 from backends.proxmox.verbs.change import ChangeVerbs
 from backends.proxmox.verbs.checkpoints import CheckpointVerbs
-from backends.proxmox.verbs.build import BuildVerbs
 from backends.proxmox.verbs.clone import CloneVerbs
 from backends.proxmox.verbs.console import ConsoleVerbs
 from backends.proxmox.verbs.destroy import DestroyVerbs
@@ -51,6 +52,7 @@ class Proxmox(
     DestroyVerbs,
     TaskVerbs,
     TrustVerbs,
+    BegunTasks,
     CloneVerbs,
     BuildVerbs,
     ConsoleVerbs,
@@ -100,8 +102,15 @@ class Proxmox(
         await readings.run(emit, nudge)
 
     def settings(self) -> Mapping[str, str]:
-        """The clusters, for ``info``."""
-        return {f"cluster {one.name}": ", ".join(one.urls) for one in clusters_of(self.context.inventory())}
+        """The clusters, for ``info``: where each is asked, and what that costs it."""
+        from backends.proxmox.clusters import clusters
+
+        told: dict[str, str] = {}
+        for one in self.context.shared(clusters).configured():
+            client = self.client(one.name)
+            asked = f"{client.requests_a_minute} requests in the last minute" if client.requests_a_minute else ""
+            told[f"cluster {one.name}"] = "; ".join(part for part in (client.url, client.detour, asked) if part)
+        return told
 
     async def close(self) -> None:
         """End all connections."""

@@ -1,0 +1,194 @@
+"""A console is killed in the middle: the next one finds what goes on by its UPID, follows it, writes down its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.job import Job
+from app.rejoining import Loose
+from tests.proxmox.acting import Lab, opened, written
+from tests.servers.fakepve import Pve
+from tests.waiting import eventually
+
+pytestmark = pytest.mark.real("fakepve")
+
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+async def killed(
+    pve: Pve, folder: Path, monkeypatch: pytest.MonkeyPatch, verb: str, *ids: str, begun: int, **arguments: Any
+) -> None:
+    """Have another process give an order, and kill it once it has written down so many handles."""
+    monkeypatch.setenv("TOKEN_LAB", pve.token)
+    hosts = written(folder, ("lab", pve))
+    command = [sys.executable, "-m", "tests.proxmox.killed", str(hosts), verb, json.dumps(ids), json.dumps(arguments)]
+    log = (folder / "killed.log").open("wb")
+    process = subprocess.Popen(command, cwd=_ROOT, env=dict(os.environ), stdout=log, stderr=log)
+    log.close()
+    witness = Path(os.environ["QUARTERDECK_HOME"])
+
+    def handles() -> int:
+        if process.poll() is not None:
+            raise AssertionError((folder / "killed.log").read_text())
+        found = [one for one in witness.rglob("*.jsonl") if "witness" in one.parts]
+        return sum(one.read_bytes().count(b'"handle":"UPID:') for one in found)
+
+    try:
+        await eventually(lambda: handles() >= begun, within=40)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        await asyncio.to_thread(process.wait)
+
+
+async def taken_up(lab: Lab) -> tuple[Loose, Job]:
+    """The one loose end there is, followed."""
+    (loose,) = await lab.deck.loose_ends()
+    job = lab.deck.take_up(loose)
+    assert job is not None
+    return loose, job
+
+
+async def test_a_running_task_is_found_told_of_and_followed_to_its_end(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "web", start_secs=200)
+    await killed(pve, tmp_path, monkeypatch, "start", "lab/101", begun=1)
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        loose, job = await taken_up(lab)
+        assert loose.words.startswith("qmstart 101 ")
+        assert lab.deck.take_up(loose) is None  # it is at work on it already
+        (outcome,) = await job.start()
+        assert (str(outcome.outcome), outcome.message) == ("done", "taken up again: ended well")
+        assert await lab.state(101) == "running"
+        await eventually(lambda: lab.witnessed()[-1].phase == "outcome", within=20)
+        last = lab.witnessed()[-1]
+        assert (last.verb, last.target, last.outcome) == ("vm start", "vm:lab/101", "done")
+        assert await lab.deck.loose_ends() == []
+
+
+async def test_one_that_ended_meanwhile_is_told_as_it_ended(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "web", start_secs=100, start_error="start failed: no such disk")
+    await killed(pve, tmp_path, monkeypatch, "start", "lab/101", begun=1)
+    await eventually(lambda: [one["status"] for one in pve.tasks("qmstart")] == ["stopped"], within=20)
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        loose, job = await taken_up(lab)
+        assert loose.words == "qmstart 101 ended with an error"
+        (outcome,) = await job.start()
+    assert (str(outcome.outcome), outcome.exit_code) == ("failed", 1)
+    assert "start failed: no such disk" in outcome.message
+
+
+async def test_of_several_each_is_told_and_what_never_began_is_said_so(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for vmid in (101, 102, 103):
+        pve.add_vm(vmid, f"n{vmid}")
+    pve.take_seconds("qmsnapshot", 250)
+    ids = ("lab/101", "lab/102", "lab/103")
+    await killed(pve, tmp_path, monkeypatch, "snapshot", *ids, begun=1, name="before")
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        _, job = await taken_up(lab)
+        outcomes = {one.id: one for one in await job.start()}
+        made = [vmid for vmid in (101, 102, 103) if await lab.snapshots(vmid)]
+        await eventually(lambda: len([e for e in lab.witnessed() if e.phase == "outcome"]) == 3, within=20)
+        assert await lab.deck.loose_ends() == []
+    done = [ident for ident, one in outcomes.items() if one.exit_code == 0]
+    assert done == [f"lab/{vmid}" for vmid in made]
+    assert len(done) == 1  # one at a time on one storage
+    others = {one.message for ident, one in outcomes.items() if ident not in done}
+    assert others == {"was never begun, as far as was written down"}
+
+
+async def test_steps_that_were_to_follow_are_named(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pve.add_vm(101, "web", status="running", stop_secs=250)
+    await killed(pve, tmp_path, monkeypatch, "destroy", "lab/101", begun=1, stop=True)
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        _, job = await taken_up(lab)
+        (outcome,) = await job.start()
+        assert await lab.guests() == {101: "web"}
+    assert outcome.exit_code == 1
+    assert "what was begun ended well, but this was not done: DELETE /nodes/pve1/qemu/101" in outcome.message
+
+
+async def test_what_another_console_is_at_is_left_to_it(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "web", start_secs=3000)
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        starting = asyncio.ensure_future(lab.one("start", "lab/101"))
+        await eventually(lambda: lab.handles(), within=20)
+        async with opened(tmp_path, monkeypatch, pve) as other:
+            (loose,) = await other.deck.loose_ends()
+            assert loose.words == "qmstart 101 runs"
+            assert other.deck.take_up(loose) is None
+        (job,) = lab.deck.running_jobs
+        job.cancel()
+        await starting
+
+
+async def test_cancelling_one_that_is_followed_again_leaves_it_running_and_open(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "web", start_secs=3000)
+    await killed(pve, tmp_path, monkeypatch, "start", "lab/101", begun=1)
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        _, job = await taken_up(lab)
+        await eventually(lambda: job.running[0].state == "running", within=20)
+        job.cancel()
+        (outcome,) = await job.start()
+        assert str(outcome.outcome) == "cancelled"
+        assert [one["status"] for one in pve.tasks("qmstart")] == ["running"]
+        assert len(await lab.deck.loose_ends()) == 1
+
+
+async def test_a_cluster_that_is_away_says_nothing_and_nothing_is_written(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "web", start_secs=100)
+    await killed(pve, tmp_path, monkeypatch, "start", "lab/101", begun=1)
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        pve.stop()
+        (loose,) = await lab.deck.loose_ends()
+        assert not loose.known
+        assert lab.deck.take_up(loose) is None
+        pve.start()
+    assert not [one for one in lab.witnessed() if one.phase == "outcome"]
+
+
+def cli(hosts: Path, *words: str) -> tuple[int, dict[str, Any]]:
+    """The command line, as a process of its own: (exit code, what it says)."""
+    command = [sys.executable, str(_ROOT / "quarterdeck.py"), *words, "--hosts", str(hosts), "--output", "json"]
+    done = subprocess.run(command, cwd=hosts.parent, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+async def test_the_command_line_lists_and_follows_it(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pve.add_vm(101, "web", start_secs=100)
+    await killed(pve, tmp_path, monkeypatch, "start", "lab/101", begun=1)
+    hosts = tmp_path / "hosts.yaml"
+    code, listed = await asyncio.to_thread(cli, hosts, "job", "list")
+    assert code == 0
+    (item,) = listed["items"]
+    assert (item["verb"], item["target"], item["missing"]) == ("vm start", "vm:lab/101", 1)
+    assert item["now"].startswith("qmstart 101 ")
+    assert item["handles"][0].startswith("UPID:pve1:")
+    code, followed = await asyncio.to_thread(cli, hosts, "job", "follow", item["id"])
+    assert code == 0
+    (outcome,) = followed["items"]
+    assert (outcome["id"], outcome["outcome"]) == ("lab/101", "done")
+    code, listed = await asyncio.to_thread(cli, hosts, "job", "list")
+    assert listed["items"] == []
+    code, _ = await asyncio.to_thread(cli, hosts, "job", "follow", "t-nobody")
+    assert code == 1
