@@ -57,6 +57,7 @@ class Questions:
         found = [guest for vmid in vmids if (guest := self._known.guests.get(vmid)) is not None and guest.host]
         for guest in found:
             self._turns.acted_on(int(guest.key))
+            self._known.pending.pop(int(guest.key), None)  # a restart may just have let them take effect
             self._begin(self._status(guest))
 
     async def settled(self, within: float) -> None:

@@ -112,6 +112,8 @@ class ClusterReadings:
             self._turns.odd()
         if not self._answers:
             self._turns.connected()
+        for vmid in self._turns.outdated(self._at):
+            self.known.pending.pop(vmid, None)
         self.known.fold()
         if not self.known.guests.rows and self._client().permissions.known is None:
             self._questions.ask([AskPermissions()])  # an empty list may be one that we may not read

@@ -20,6 +20,8 @@ BACKUPS_LOOKED_AT_S = 120.0
 """The same while somebody looks."""
 PENDING_EVERY_S = 120.0
 """Changes that wait are asked for only of guests that somebody looks at, so often."""
+PENDING_KEPT_S = 900.0
+"""So long an answer counts that nobody asked for again."""
 AT_ONCE = 6
 """Further requests at one beat, at most, while somebody looks."""
 
@@ -72,6 +74,13 @@ class Turns:
     def connected(self) -> None:
         """The cluster answers (again): it may be another server, and the login may hold other privileges."""
         self._permissions_at = self._quorum_at = float("-inf")
+
+    def outdated(self, now: float) -> tuple[int, ...]:
+        """Guests whose waiting changes were asked for too long ago to be told of; they are forgotten."""
+        old = tuple(vmid for vmid, at in self._pending_at.items() if now - at >= PENDING_KEPT_S)
+        for vmid in old:
+            del self._pending_at[vmid]
+        return old
 
     def acted_on(self, vmid: int) -> None:
         """What was known of a guest's waiting changes may be old."""

@@ -89,3 +89,19 @@ async def test_another_guest_of_the_same_number_is_not_the_one_that_was_chosen(
         assert not holds
         assert "billing" in evidence
         assert what
+
+
+async def test_changes_that_waited_are_not_told_of_once_a_restart_was_ours(
+    pve: Pve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "web", status="running", pending={"cores": 4})
+    async with watching({"lab": entry(pve, monkeypatch)}) as lists:
+        lists.deck.context.visible = frozenset
+        await eventually(lambda: lists.vm("lab/101").pending is True, WITHIN)
+        pve.hold("GET", "/101/pending")
+        try:
+            backend(lists).nudge("lab", 101)
+            await eventually(lambda: lists.vm("lab/101").pending is None, WITHIN)
+        finally:
+            pve.release()
+        await eventually(lambda: lists.vm("lab/101").pending is True, WITHIN)

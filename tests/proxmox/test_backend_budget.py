@@ -138,3 +138,13 @@ def test_who_looks_is_worth_a_few_requests_more_and_no_more() -> None:
     assert turns.beside(200.0, (100,), 6, backups=False) == (AskPending(100),)
     turns.acted_on(101)
     assert turns.beside(1.0, (101,), 6, backups=True) == (AskPending(101),)
+
+
+def test_waiting_changes_that_nobody_asked_about_for_long_are_not_told_of_any_more() -> None:
+    turns, _ = _turns()
+    turns.taken(AskPending(101), 0.0)
+    turns.taken(AskPending(102), 500.0)
+    assert turns.outdated(899.0) == ()
+    assert turns.outdated(900.0) == (101,)
+    assert turns.outdated(901.0) == ()
+    assert turns.beside(901.0, (101,), 9, backups=False)[-1] == AskPending(101)
