@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from app.column import clean
@@ -88,6 +88,27 @@ class NoAnswer(Dropped, TimedOut):
     at_once = False
 
 
+class _Opening:
+    """The connection that a request just opens: httpcore forgets to close one that is cancelled in its handshake."""
+
+    def __init__(self) -> None:
+        self._stream: Any = None
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        """What httpcore tells of its work (its "trace" extension)."""
+        if event == "connection.connect_tcp.complete":
+            self._stream = info.get("return_value")
+        elif event == "connection.start_tls.complete":
+            self._stream = None
+
+    async def close(self) -> None:
+        """Close it, if it got no further than that."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with contextlib.suppress(Exception):
+                await stream.aclose()
+
+
 class Endpoint:
     """The server at one URL. Concurrent requests share its connections; more than four wait."""
 
@@ -122,9 +143,16 @@ class Endpoint:
         limits = httpx.Timeout(request.within, connect=min(self._connect_s, request.within))
         self._cost.commands += 1
         try:
-            asked = http.build_request(request.method, target, content=body, headers=headers, timeout=limits)
+            opening = _Opening()
+            asked = http.build_request(
+                request.method, target, content=body, headers=headers, timeout=limits, extensions={"trace": opening}
+            )
             async with asyncio.timeout(request.within + self._connect_s):
-                response = await http.send(asked, stream=True)
+                try:
+                    response = await http.send(asked, stream=True)
+                except asyncio.CancelledError:
+                    await opening.close()
+                    raise
                 try:
                     return await self._read(response)
                 finally:
