@@ -223,12 +223,12 @@ class RowsPlace(Filtered):
         if verb is None or row is None:
             return True
         if action.where and not getattr(row, action.where):
-            self.bridge.tell(f"nothing to {action.label} here")
+            self.bridge.tell(f"nothing to {action.label} here", bad=True)
             return True
         arguments = dict(action.arguments) | {name: getattr(row, attribute) for name, attribute in action.take.items()}
         targets = self._found(str(getattr(row, action.on)).split()) if action.on else self.targets()
         if action.on and not targets:
-            self.bridge.tell(f"nothing to {action.label} here")
+            self.bridge.tell(f"nothing to {action.label} here", bad=True)
             return True
         self.bridge.begin(verb, targets if verb.takes_target else (), arguments=arguments)
         return True

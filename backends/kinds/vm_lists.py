@@ -250,7 +250,8 @@ def snapshot_rows(items: Sequence[Snapshot], note: str = "") -> Rows:
         RowAction(key="r", verb="rollback", label="rollback", take={"name": "name"}, where="there"),
         RowAction(key="x", verb="delete-snapshot", label="delete", take={"name": "name"}, where="there"),
     )
-    return Rows(SNAPSHOT_COLUMNS, tuple(items), actions, note)
+    none = "" if any(one.there for one in items) else "no snapshot yet"
+    return Rows(SNAPSHOT_COLUMNS, tuple(items), actions, note or none)
 
 
 def checkpoint_rows(items: Sequence[Checkpoint], note: str = "") -> Rows:

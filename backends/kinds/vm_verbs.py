@@ -11,17 +11,17 @@ from app.plan import Plan, Risk
 from app.verb import Help, Rows, Sections, Stream, Text, verb, view
 from backends.kinds.vm_row import Vm
 
-Cores = Annotated[int | None, Help("how many cores; as its template has without")]
-Memory = Annotated[str | None, Help("how much memory; as its template has without", "4G")]
-Disk = Annotated[str | None, Help("grow its first disk to this, or by this", "32G, +10G")]
+Cores = Annotated[int | None, Help("how many; else as it was")]
+Memory = Annotated[str | None, Help("how much; else as it was", "4G")]
+Disk = Annotated[str | None, Help("grow its first disk to or by this", "32G, +10G")]
 To = Annotated[str | None, Help("on which hypervisor", "pve2")]
 Storage = Annotated[str | None, Help("on which storage", "local-lvm")]
 Pool = Annotated[str | None, Help("in which pool")]
 User = Annotated[str | None, Help("the login that cloud-init makes")]
-SshKey = Annotated[tuple[str, ...], Help("a public key that may log in, or a file of them", "~/.ssh/id_ed25519.pub")]
-Tag = Annotated[tuple[str, ...], Help("a tag it bears")]
-Full = Annotated[bool, Help("a copy of its own instead of a linked one")]
-SnapshotName = Annotated[str, Help("letters, digits, - and _; a letter first", "before-upgrade")]
+SshKey = Annotated[tuple[str, ...], Help("a public key, or a file of them", "~/.ssh/id_ed25519.pub")]
+Tag = Annotated[tuple[str, ...], Help("a tag")]
+Full = Annotated[bool, Help("its own copy, not a linked one")]
+SnapshotName = Annotated[str, Help("letter first; letters, digits, - _", "before-upgrade")]
 Seconds = Annotated[int, Help("seconds it is given")]
 
 
@@ -81,15 +81,15 @@ class VmVerbs:
         full: Full = False,
         storage: Storage = None,
         pool: Pool = None,
-        vmid: Annotated[int | None, Help("its number; the next free one without")] = None,
+        vmid: Annotated[int | None, Help("its number; else the next free one")] = None,
         cores: Cores = None,
         memory: Memory = None,
         disk: Disk = None,
         user: User = None,
         ssh_key: SshKey = (),
-        ip: Annotated[str | None, Help("address for cloud-init", "dhcp, 10.0.0.5/24,gw=10.0.0.1")] = None,
+        ip: Annotated[str | None, Help("dhcp, or its address", "10.0.0.5/24,gw=10.0.0.1")] = None,
         tag: Tag = (),
-        snapshot: Annotated[str | None, Help("as it was at this snapshot, where its storage can do that")] = None,
+        snapshot: Annotated[str | None, Help("as it was at this snapshot")] = None,
         start: Annotated[bool, Help("start it when it is there")] = False,
     ) -> Plan:
         """Make a new guest from it: linked to a template, a full copy of any other."""
@@ -101,7 +101,7 @@ class VmVerbs:
         target: Vm,
         *,
         count: Annotated[int, Help("how many")],
-        name: Annotated[str, Help("what their names begin with; a number follows", "worker")],
+        name: Annotated[str, Help("what their names begin with", "worker")],
         to: To = None,
         full: Full = False,
         storage: Storage = None,
@@ -111,9 +111,7 @@ class VmVerbs:
         disk: Disk = None,
         user: User = None,
         ssh_key: SshKey = (),
-        ip: Annotated[
-            str | None, Help("dhcp, or the first address; the others count up", "10.0.0.50/24,gw=10.0.0.1")
-        ] = None,
+        ip: Annotated[str | None, Help("dhcp, or the first; others count up", "10.0.0.50/24,gw=10.0.0.1")] = None,
         tag: Tag = (),
         start: Annotated[bool, Help("start them")] = True,
     ) -> Plan:
@@ -141,7 +139,7 @@ class VmVerbs:
         target: Vm,
         *,
         name: SnapshotName,
-        memory: Annotated[bool, Help("with its memory, so that it goes on where it was")] = False,
+        memory: Annotated[bool, Help("its memory too, to go on from there")] = False,
         description: Annotated[str, Help("what for")] = "",
     ) -> Plan:
         """Keep its disks as they are now, to come back to."""
@@ -158,7 +156,7 @@ class VmVerbs:
         targets: Sequence[Vm],
         *,
         name: SnapshotName,
-        delete_newer: Annotated[bool, Help("remove newer snapshots first, where the storage needs that")] = False,
+        delete_newer: Annotated[bool, Help("first remove newer ones if need be")] = False,
         start: Annotated[bool, Help("start them afterwards")] = False,
     ) -> Plan:
         """Go back to a snapshot or checkpoint; what was written since is lost."""
@@ -190,7 +188,7 @@ class VmVerbs:
         self,
         target: Vm,
         *,
-        storage: Annotated[str | None, Help("where to; the only one that takes backups without")] = None,
+        storage: Annotated[str | None, Help("where to; else the only one")] = None,
         method: Annotated[Literal["snapshot", "suspend", "stop"], Help("what happens to it meanwhile")] = "snapshot",
         compress: Annotated[Literal["zstd", "lzo", "gzip", "0"], Help("how; 0 is not at all")] = "zstd",
         notes: Annotated[str, Help("kept with it")] = "",
@@ -215,8 +213,8 @@ class VmVerbs:
         cluster: Annotated[str | None, Help("of which cluster, where there are several")] = None,
         to: To = None,
         storage: Storage = None,
-        vmid: Annotated[int | None, Help("its number; the next free one without, never one that is taken")] = None,
-        name: Annotated[str | None, Help("what it is called; as it was without")] = None,
+        vmid: Annotated[int | None, Help("its number; else the next free one")] = None,
+        name: Annotated[str | None, Help("what it is called; else as it was")] = None,
         start: Annotated[bool, Help("start it when it is there")] = False,
     ) -> Plan:
         """Make a new guest from a backup."""
@@ -265,7 +263,7 @@ class VmVerbs:
         self,
         target: Vm,
         *,
-        purge: Annotated[bool, Help("also from backup jobs, replication and high availability")] = False,
+        purge: Annotated[bool, Help("from backup jobs, replication, HA too")] = False,
         stop: Annotated[bool, Help("pull its plug first if it runs")] = False,
     ) -> Plan:
         """Remove it and its disks."""

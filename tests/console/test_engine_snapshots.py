@@ -15,6 +15,7 @@ from app.fleet import Ref
 from app.history import History
 from app.start import Start, open_deck
 from app.witness import Witness
+from backends.demo.guest_world import guest_world
 from backends.demo.world import world
 from tests.console.conftest import Driven
 from tests.waiting import eventually
@@ -34,6 +35,7 @@ def still_deck(folder: Path) -> Deck:
     deck.feed._clock = lambda: NOW  # pyright: ignore[reportPrivateUsage]
     deck.backends["demo"]._began = NOW  # pyright: ignore[reportAttributeAccessIssue]
     deck.context.shared(world).began = NOW
+    deck.context.shared(guest_world).began = NOW
     deck.feed.history = None
     deck.history = History()
     for one in deck.context.shared(world).containers.values():
@@ -91,7 +93,7 @@ def test_engines(snap_compare: Snap, screen: str, size: tuple[int, int], tmp_pat
 
     async def play(pilot: Pilot[Any]) -> None:
         it = Driven(console, pilot)
-        nouns = ("node", "container", "stack", "project", "image", "volume", "network")
+        nouns = ("node", "container", "stack", "project", "vm", "image", "volume", "network")
         await eventually(lambda: all(list(it.deck.feed.fleet.noun(noun)) for noun in nouns))
         await eventually(lambda: console.place is not None)
         await SCREENS[screen](it)
