@@ -35,6 +35,8 @@ LIST_EVERY_S = 5.0
 """Between two lists of a cluster while they are timed; twice as often as usual, so that this ends."""
 QUIET_S = 125.0
 INTERVAL_S = 10.0
+MINUTE_S = 59.9
+"""A minute, less what a request may take on its way: answers are what is noted."""
 
 
 class Cluster:
@@ -229,7 +231,7 @@ def cost_and_failover(folder: Path, told: Servers) -> list[bool]:
         figure(f"CPU over {QUIET_S:.0f} s, the start included", share, "% of a core")
         for name in CLUSTERS:
             moments = [one["at"] for one in told.noted(name, began)]
-            most = max(sum(1 for at in moments if first <= at < first + 59.5) for first in moments)
+            most = max(sum(1 for at in moments if first <= at < first + MINUTE_S) for first in moments)
             held.append(figure(f"requests to {name} in its busiest minute", most, "requests", 6))
         others = {one["path"] for one in told.noted("", began)} - {"/cluster/resources"}
         figure("other things that were asked in that time", len(others), "paths")
