@@ -23,6 +23,8 @@ from backends.kinds.node import Node, NodeVerbs
 Mute = tuple[float, str]
 """(until, in seconds since the epoch; why)."""
 
+LOOK_EVERY_S = 0.1
+"""Seconds for which a look at the file holds: hundreds of rows ask, one after another."""
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _LONGEST = timedelta(days=3660)
@@ -31,13 +33,15 @@ _LONGEST = timedelta(days=3660)
 class Mutes:
     """Which nodes raise no alarms, until when and why; ``mutes.json`` in the state folder, 0600.
 
-    Several processes may use the file at once. Reading costs one ``stat`` while the file has not changed.
+    Several processes may use the file at once. Reading costs one ``stat`` while the file has not changed, and
+    none within ``LOOK_EVERY_S`` of the last.
     """
 
     def __init__(self, state: Path) -> None:
         self._path = state / "mutes.json"
         self._seen: tuple[int, int, int] | None = None
         self._mutes: dict[str, Mute] = {}
+        self._looked_at = float("-inf")
 
     def get(self, name: str, now: float) -> Mute | None:
         """Until when (seconds since the epoch) and why a node is mute at ``now``; ``None`` when it is not."""
@@ -54,6 +58,10 @@ class Mutes:
         self._change(name, None)
 
     def _look(self) -> None:
+        now = time.monotonic()
+        if now - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = now
         try:
             stat = self._path.stat()
         except OSError:
@@ -85,6 +93,7 @@ class Mutes:
                 if mute is not None:
                     mutes[name] = mute
                 self._write(mutes)
+            self._looked_at = float("-inf")
         except OSError as error:
             raise QuarterdeckError(
                 f"the mutes cannot be written: {error.strerror or error}", where=str(self._path)

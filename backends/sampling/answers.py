@@ -53,9 +53,11 @@ def put(probe: Probe[Any], raw: bytes | None, answers: dict[str, Any], faults: d
 
 
 def part(sample: Sample, probes: Mapping[str, Probe[Any]]) -> Sample:
-    """What of a sample is about these probes."""
-    answers = {name: value for name, value in sample.answers.items() if name in probes}
-    faults = {name: value for name, value in sample.faults.items() if name in probes}
+    """What of a sample is about these probes: the sample itself where all of it is, as in most ticks."""
+    if sample.answers.keys() <= probes.keys() and sample.faults.keys() <= probes.keys():
+        return sample
+    answers = {name: sample.answers[name] for name in probes if name in sample.answers}
+    faults = {name: sample.faults[name] for name in probes if name in sample.faults}
     return Sample(sample.taken_at, answers, faults, sample.fault, sample.latency_ms)
 
 

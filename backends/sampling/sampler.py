@@ -315,7 +315,7 @@ class Sampler:
 
     def _tell(self, sample: Sample) -> None:
         for one in tuple(self._subscriptions):
-            own = sample if len(one.probes) == len(self._probes) else part(sample, one.probes)
+            own = part(sample, one.probes)
             try:
                 one.deliver(own)
             except Exception:
