@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,7 @@ def list_jobs(context: click.Context) -> int:
         if options.json:
             print_json(items)
         elif items:
-            print_lines(table_lines(_columns(), items, color=options.color, width=terminal_width()))
+            print_lines(table_lines(_columns(items), items, color=options.color, width=terminal_width()))
         else:
             print_lines(["Nothing is open: everything that was begun has its outcome."])
         return 0
@@ -164,16 +164,18 @@ def _item(loose: Loose) -> dict[str, Any]:
     }
 
 
-def _columns() -> list[Column[Any]]:
+def _columns(items: Sequence[Mapping[str, Any]]) -> list[Column[Any]]:
+    """How it stands is a column where anybody knows that of any."""
     from app.column import Column, duration, text
 
+    now: list[Column[Any]] = [Column("NOW", lambda item: text(item["now"]), 24, priority=1)]
     return [
         Column("TRACE", lambda item: text(item["id"]), 16, priority=0),
         Column("VERB", lambda item: text(item["verb"]), 14, priority=0),
         Column("TARGET", lambda item: text(item["target"]), 20, priority=1),
         Column("AGE", lambda item: duration(item["age_s"]), 6, "right", 1),
-        Column("NOW", lambda item: text(item["now"]), 24, priority=1),
-        Column("HANDLE", lambda item: text(", ".join(item["handles"])), 20, priority=3),
+        *(now if any(item["now"] for item in items) else ()),
+        Column("HANDLE", lambda item: text(", ".join(item["handles"])), 20, priority=2),
         Column("OPERATOR", lambda item: text(item["operator"]), 10, priority=4),
         Column("WHY", lambda item: text(item["why"]), 20, priority=3),
     ]

@@ -95,7 +95,7 @@ class Lab:
         return [entry.handle for entry in self.witnessed() if entry.handle]
 
 
-def written(folder: Path, *clusters: tuple[str, Pve], more: str = "", pin: str | None = None) -> Path:
+def written(folder: Path, *clusters: tuple[str, Pve], more: str = "", pin: str | None = None, rules: str = "") -> Path:
     """A hosts.yaml for these clusters; their tokens stand in the environment. ``pin``: another than their own."""
     lines = ["proxmox:"]
     for name, pve in clusters:
@@ -106,6 +106,7 @@ def written(folder: Path, *clusters: tuple[str, Pve], more: str = "", pin: str |
             *([f'    fingerprint: "{pve.fingerprint if pin is None else pin}"'] if pin != "" else []),
             *(f"    {line}" for line in more.splitlines()),
         ]
+    lines += ["rules:", f"  {rules}"] if rules else []
     path = folder / "hosts.yaml"
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     path.chmod(0o600)
@@ -121,13 +122,16 @@ async def opened(
     token: str | None = None,
     more: str = "",
     pin: str | None = None,
+    rules: str = "",
     parts: Sequence[Part] = VMS,
     **start: Any,
 ) -> AsyncGenerator[Lab]:
     """A deck that watches the peer as cluster ``lab`` and has its rows."""
     monkeypatch.setenv("TOKEN_LAB", token or pve.token)
     front = Asked()
-    deck = open_deck(Start(**start), parts=parts, inventory=load(written(folder, ("lab", pve), more=more, pin=pin)))
+    deck = open_deck(
+        Start(**start), parts=parts, inventory=load(written(folder, ("lab", pve), more=more, pin=pin, rules=rules))
+    )
     deck.front = front
     deck.feed.configure(deck.inventory)
     tls = ssl.create_default_context(cafile=str(pve.ca))

@@ -15,6 +15,7 @@ import pytest
 
 from app.job import Job
 from app.rejoining import Loose
+from tests.doors import doors
 from tests.proxmox.acting import Lab, opened, written
 from tests.servers.fakepve import Pve
 from tests.waiting import eventually
@@ -192,3 +193,19 @@ async def test_the_command_line_lists_and_follows_it(pve: Pve, tmp_path: Path, m
     assert listed["items"] == []
     code, _ = await asyncio.to_thread(cli, hosts, "job", "follow", "t-nobody")
     assert code == 1
+
+
+async def test_the_console_follows_it_again_by_itself_and_says_so(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "web", start_secs=100)
+    await killed(pve, tmp_path, monkeypatch, "start", "lab/101", begun=1)
+    start = doors.hosts(written(tmp_path, ("lab", pve)))
+    async with doors.console(start(), ["lab/101"], "vm", (160, 40)) as it:
+        await it.until(lambda: any("1 action of an earlier console went on" in words for words in it.toasts()))
+        (job,) = it.deck.jobs.values()
+        await it.until(lambda: job.ended)
+        assert job.outcomes[0].message == "taken up again: ended well"
+        await it.press("ampersand")
+        await it.at("jobs")
+        await it.until(lambda: "start lab/101" in it.screen() and "taken up again" in it.screen(), "the ended job")

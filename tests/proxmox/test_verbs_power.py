@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.proxmox.acting import opened
 from tests.servers.fakepve import Pve
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("fakepve")
 
@@ -168,3 +170,53 @@ async def test_no_wait_returns_with_the_task_running_and_its_name_written_down(
         assert str(outcome.outcome) == "done"
         assert outcome.message.startswith("begun as UPID:pve1:")
         assert lab.handles() == [outcome.data["upid"]]
+
+
+async def test_stop_gives_up_a_shutdown_that_does_not_come_to_an_end(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "web", status="running", acpi=False)
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        hanging = asyncio.ensure_future(lab.one("shutdown", "lab/101", timeout=3000))
+        await eventually(lambda: lab.handles(), within=20)
+        outcome = await lab.one("stop", "lab/101")
+        assert str(outcome.outcome) == "done", outcome.message
+        assert await lab.state(101) == "stopped"
+        assert lab.front.questions[-1].plan.notes == ("lab/101: a shutdown is under way, and is given up",)
+        assert pve.requests("POST", "status/stop")[-1]["values"] == {"overrule-shutdown": "1"}
+        assert str((await hanging).outcome) == "failed"
+
+
+@pytest.mark.parametrize("verb", ["start", "shutdown", "stop", "reboot"])
+async def test_containers_have_the_same_switches(
+    verb: str, pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_ct(201, "box", status="stopped" if verb == "start" else "running")
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        outcome = await lab.one(verb, "lab/201")
+        assert str(outcome.outcome) == "done", outcome.message
+        assert await lab.state(201, type="lxc") == ("running" if verb in ("start", "reboot") else "stopped")
+        assert lab.called()[-1] == f"POST /nodes/pve1/lxc/201/status/{verb}"
+
+
+@pytest.mark.parametrize("verb", ["reset", "suspend", "resume"])
+async def test_but_no_pause_and_no_reset_button(
+    verb: str, pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_ct(201, "box", status="running")
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        outcome = await lab.one(verb, "lab/201")
+        assert lab.called() == []
+    assert (str(outcome.outcome), outcome.exit_code) == ("refused", 4)
+    assert "a container has no" in outcome.message
+
+
+async def test_high_availability_is_waited_for(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pve.add_vm(101, "web", ha_state="stopped")
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        outcome = await lab.one("start", "lab/101")
+        assert str(outcome.outcome) == "done", outcome.message
+        assert await lab.state(101) == "running"
+        outcome = await lab.one("stop", "lab/101")
+        assert str(outcome.outcome) == "done", outcome.message
+        assert await lab.state(101) == "stopped"

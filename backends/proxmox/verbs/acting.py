@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from app.column import clean
 from app.errors import QuarterdeckError, Refused
+from app.inventory import matches
 from app.plan import Plan, Report, Result, Step
 from app.verb import Verb
 from backends.kinds.vm_row import Vm
 from backends.kinds.vm_verbs import VmVerbs
+from backends.proxmox.cluster import cluster_of
 from backends.proxmox.failures import Locked
 from backends.proxmox.lanes import guest_lane
 from backends.proxmox.on_cluster import FreshGuest, OnCluster
@@ -101,12 +103,14 @@ class Acting(OnCluster, VmVerbs):
         then: Callable[[Report, Result], Any] | None = None,
         settled: Callable[[FreshGuest], bool] | None = None,
         stoppable: bool = True,
+        alone: bool = True,
     ) -> Step:
         """One call about one guest as a step: read again, sent, its task followed.
 
         ``doing`` stands in its row meanwhile, ``done`` in the outcome. ``settled`` says when what was asked for has
         come about, where high availability does it by itself after the task. ``then`` makes another result of it. What
         is not ``stoppable`` goes on at the cluster when the job is cancelled: half done it would leave a locked guest.
+        Where it is not ``alone`` it does not wait for what else we are doing to the guest.
         """
         client = self.client(now.cluster)
 
@@ -124,8 +128,15 @@ class Acting(OnCluster, VmVerbs):
                 return result
             return Result(0, f"{done}; {result.message}" if result.message else done, result.data)
 
-        lane = (guest_lane(now.cluster, now.vmid), *lanes)
+        lane = (guest_lane(now.cluster, now.vmid), *lanes) if alone else tuple(lanes)
         return Step(target, call.text, run, name=name, after=after, lane=lane, width=width, undo=undo)
+
+    def may_change(self, cluster: str) -> None:
+        """Raise Refused where a rule says that a cluster is only read: for verbs that have no target to say it of."""
+        meant = cluster_of(self.context.inventory(), cluster)
+        for pattern in self.context.inventory().rules.read_only:
+            if matches(pattern, meant.name, meant.tags):
+                raise Refused(f"'{meant.name}' is read-only by the rule '{pattern}'", where="rules.read_only")
 
     async def followed(self, client: Client, call: Call, report: Report, *, stoppable: bool = True) -> Result:
         """Make a call and follow the task that it starts; a call without one is over with its answer."""

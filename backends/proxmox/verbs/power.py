@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from app.errors import ConfigurationError, Refused, Unsupported
+from app.errors import ConfigurationError, QuarterdeckError, Refused, Unsupported
 from app.plan import Plan
 from backends.kinds.vm_row import Vm
+from backends.proxmox import wire
+from backends.proxmox.lenient import text
 from backends.proxmox.on_cluster import FreshGuest
 from backends.proxmox.verbs.acting import Acting, Against, Call, no_template, nothing
 
@@ -46,9 +48,37 @@ class PowerVerbs(Acting):
         return await self._powered(target, "shutdown", _hears("shut down"), params, "shut down", done, undo, off=True)
 
     async def stop(self, target: Vm) -> Plan:
-        """Pull its plug."""
-        undo = f"quarterdeck vm start {target.id}"
-        return await self._powered(target, "stop", _runs("be stopped"), {}, "stop", "stopped", undo, off=True)
+        """Pull its plug; a shutdown that is under way and does not come to an end is given up."""
+        against = _runs("be stopped")
+        now, held = await self.ready(target, "stop", against)
+        notes: list[str] = []
+        waiting = now.ha is None and await self._shutting_down(now)
+        if waiting:
+            notes.append(f"{target.id}: a shutdown is under way, and is given up")
+        if now.ha is not None:
+            notes.append(f"{target.id}: high availability does it, and may act some seconds later")
+        step = self.step(
+            target,
+            now,
+            Call("POST", self.path(now, "status", "stop"), {"overrule-shutdown": True if waiting else None}),
+            against,
+            doing="stop",
+            done="stopped",
+            undo=f"quarterdeck vm start {target.id}",
+            settled=lambda seen: not seen.runs,
+            alone=False,
+        )
+        return Plan(step, notes=notes, preconditions=held)
+
+    async def _shutting_down(self, now: FreshGuest) -> bool:
+        """Whether somebody has asked it to shut down and waits: it holds the guest, and stopping would wait as well."""
+        kind = "qmshutdown" if now.type == "qemu" else "vzshutdown"
+        path = wire.path("nodes", now.node, "tasks")
+        try:
+            listed = await self.client(now.cluster).list(path, source="active", vmid=now.vmid, typefilter=kind)
+        except QuarterdeckError:
+            return False
+        return any(text(row.get("type")) == kind and not row.get("endtime") for row in listed.rows)
 
     async def reboot(self, target: Vm, *, timeout: int = 60) -> Plan:
         """Ask its system to restart; changes that wait take effect."""

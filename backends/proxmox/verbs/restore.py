@@ -81,6 +81,7 @@ class RestoreVerbs(Acting):
         if vmid is not None:
             check_vmid(vmid)
         where = self._cluster_meant(cluster)
+        self.may_change(where)
         client = self.client(where)
         node, backup = await self._archive(client, archive, to)
         held: list[tuple[str, bool, str]] = [("the backup is there", True, f"made {moment(backup.taken_at)}")]
