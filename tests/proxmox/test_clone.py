@@ -305,6 +305,19 @@ async def test_a_missing_privilege_is_named_before_anything_is_made(
     assert changed(pve) == ["POST /nodes/pve1/qemu/9000/clone"]
 
 
+async def test_a_pool_is_looked_up_and_joined(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    template(pve)
+    pve.add_pool("agents")
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        unknown = await lab.one("clone", "lab/9000", name="web", pool="agent")
+        assert changed(pve) == []
+        outcome = await lab.one("clone", "lab/9000", name="web", pool="agents")
+    assert unknown.exit_code == 2
+    assert "there is no pool 'agent'; there are: agents" in unknown.message.replace("--pool: ", "")
+    assert outcome.exit_code == 0, outcome.message
+    assert pve.requests("POST", "/clone")[0]["values"]["pool"] == "agents"
+
+
 async def test_falsifying_a_clone_changes_nothing(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     template(pve)
     async with opened(tmp_path, monkeypatch, pve) as lab:

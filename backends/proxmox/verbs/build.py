@@ -4,39 +4,48 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from app.column import clean, size_text
-from app.errors import ConfigurationError, Missing, Refused, Unsupported
+from app.column import clean
+from app.errors import ConfigurationError, Missing, Refused
 from app.fleet import Ref
 from app.inventory.model import Sudo
 from app.inventory.pattern import nearest
 from app.inventory.secrets import resolve
 from app.plan import Cost, Plan, Proof, Report, Result, Step
 from backends.proxmox import snippets, wire
-from backends.proxmox.cloud_init import address, check_user, keys_in, shown_key, sshkeys
+from backends.proxmox.cloud_init import keys_in, shown_key
 from backends.proxmox.cluster import Cluster, Template, cluster_of, clusters_of
 from backends.proxmox.lanes import storage_lane
-from backends.proxmox.lenient import mapping, rows, size, text, whole
-from backends.proxmox.names import check_name, check_tags
+from backends.proxmox.lenient import rows, text, whole
+from backends.proxmox.names import check_name
 from backends.proxmox.on_cluster import FreshGuest
 from backends.proxmox.tasks import Pause
 from backends.proxmox.user_data import boots
 from backends.proxmox.verbs.acting import Acting
 from backends.proxmox.verbs.building import Building, Snippet
 from backends.proxmox.verbs.making import removal
-from backends.proxmox.verbs.privileges import Need, check, on_storage
-from backends.proxmox.verbs.recipe import StorageRow, check_storage, storages_on
+from backends.proxmox.verbs.privileges import check
+from backends.proxmox.verbs.recipe import StorageRow, storages_on
 from backends.proxmox.verbs.spoken import call
 from backends.proxmox.verbs.template_image import Image, find_image
-from backends.proxmox.verbs.template_stage import Stage, marked, stage_of
+from backends.proxmox.verbs.template_plan import (
+    OWN,
+    fetchable,
+    needs_of,
+    node_of,
+    params_of,
+    storage_of,
+    takes,
+    writable,
+)
+from backends.proxmox.verbs.template_stage import Stage, stage_of
 
 if TYPE_CHECKING:
     from backends.proxmox.client import Client
 
 Run = Callable[[Report], Awaitable[Result]]
 _NOBODY = Ref("vm", "")
-_AGENT = ("VM.GuestAgent.Unrestricted", "VM.Monitor")
 
 
 class BuildVerbs(Acting):
@@ -53,19 +62,19 @@ class BuildVerbs(Acting):
         stage = stage_of(text(there.config.get("description")), name) if there is not None else None
         if there is not None and there.template and stage is None:
             return Plan(notes=[f"{there.id}: the template {clean(name)} is there already, on {clean(there.node)}"])
-        node = there.node if there is not None else await _node(client, template)
+        node = there.node if there is not None else await node_of(client, template)
         known = await storages_on(client, node)
-        storage = _storage(template, known, node)
+        storage = storage_of(template, known, node)
         image = Image(template.image) if there is not None else await find_image(client, template, node, known)
         snippet, notes = self._snippet(owner, template, node, known)
         keys = await self._keys(template)
-        params = _params(template, storage, image, snippet, keys)
+        params = params_of(template, storage, image, snippet, keys)
         building = Building(
             self, owner.name, node, template, image=image, params=params, snippet=snippet, pause=self.pause
         )
-        held = await check(client, _needs(template, node, storage, image), where=building.id)
+        held = await check(client, needs_of(template, node, storage, image), where=building.id)
         steps = self._steps(building, template, image, snippet, keys, there, stage)
-        lane = storage_lane(owner.name, storage, node=None if known.get(storage, _OWN).shared else node)
+        lane = storage_lane(owner.name, storage, node=None if known.get(storage, OWN).shared else node)
         made: list[Step] = []
         for what, said, run in steps:
             after = (made[-1].name,) if made else ()
@@ -74,13 +83,13 @@ class BuildVerbs(Acting):
         proofs = (
             []
             if image.there
-            else [Proof(_NOBODY, "the image can be fetched", lambda: _fetchable(client, node, template))]
+            else [Proof(_NOBODY, "the image can be fetched", lambda: fetchable(client, node, template))]
         )
         if snippet is not None:
-            proofs.append(Proof(_NOBODY, "its node can be written to", lambda: _writable(snippet)))
+            proofs.append(Proof(_NOBODY, "its node can be written to", lambda: writable(snippet)))
         if there is not None:
             notes.insert(0, f"{building.id} is half made ({there.words}): it is gone on with")
-        return Plan(*made, notes=notes, cost=Cost(note=_takes(template, storage)), preconditions=held, proofs=proofs)
+        return Plan(*made, notes=notes, cost=Cost(note=takes(template, storage)), preconditions=held, proofs=proofs)
 
     # -- what is looked at
 
@@ -225,101 +234,3 @@ class BuildVerbs(Acting):
         else:
             found.append(("halt", f"GET {path('status', 'current')} (until it has switched itself off)", building.halt))
         return found
-
-
-_OWN = StorageRow("", shared=False)
-
-
-async def _node(client: Client, template: Template) -> str:
-    """The node it is made on: the declared one, else the first that is there."""
-    there = {text(row.get("node")): text(row.get("status")) for row in rows(await client.get("/nodes"))}
-    online = sorted(name for name, status in there.items() if status != "offline")
-    if template.node is None:
-        if not online:
-            raise Refused("no node of the cluster is there", where=template.name)
-        return online[0]
-    if template.node not in there:
-        todo = f"its nodes: {', '.join(clean(one) for one in sorted(there))}"
-        raise Missing(f"the cluster has no node '{clean(template.node)}'", where=template.name, todo=todo)
-    if template.node not in online:
-        raise Refused(f"{clean(template.node)} is offline", where=template.name, todo="name another node in hosts.yaml")
-    return template.node
-
-
-def _storage(template: Template, known: dict[str, StorageRow], node: str) -> str:
-    """Where its disk goes: the declared storage, else the one with most room."""
-    if template.storage is not None:
-        check_storage(known, template.storage, "images", node)
-        return template.storage
-    able = [one for one in known.values() if "images" in one.content and one.available]
-    if not able:
-        raise Refused(f"no storage of {clean(node)} takes disks", where=template.name, todo="declare storage")
-    return max(able, key=lambda one: (one.free_bytes or 0, one.name)).name
-
-
-def _params(
-    template: Template, storage: str, image: Image, snippet: Snippet | None, keys: Sequence[str]
-) -> dict[str, Any]:
-    """Of the call that makes the guest."""
-    return {
-        "vmid": template.vmid,
-        "name": template.name,
-        "ostype": "l26",
-        "cores": template.cores or 2,
-        "memory": template.memory_mib or 2048,
-        "scsihw": "virtio-scsi-single",
-        "scsi0": f"{storage}:0,import-from={image.volume},discard=on",
-        "boot": "order=scsi0",
-        "ide2": f"{storage}:cloudinit",
-        "serial0": "socket",
-        "vga": "serial0",
-        "agent": "1" if template.agent else None,
-        "net0": f"virtio,bridge={template.bridge or 'vmbr0'}",
-        "ipconfig0": str(address(template.ip, where=f"templates.{template.name}.ip")),
-        "ciuser": check_user(template.user) if template.user else None,
-        "sshkeys": sshkeys(keys) if keys else None,
-        "cicustom": f"vendor={snippet.volume}" if snippet is not None else None,
-        "tags": ";".join(check_tags(template.tags)) or None,
-        "description": marked(template.name, Stage.MADE, template.notes),
-    }
-
-
-def _needs(template: Template, node: str, storage: str, image: Image) -> list[Need]:
-    """The privileges that all of it takes."""
-    guest = wire.path("vms", template.vmid)
-    wanted = ["VM.Allocate", "VM.Config.Disk", "VM.Config.CPU", "VM.Config.Memory", "VM.Config.Network"]
-    wanted += ["VM.Config.Options", "VM.Config.HWType", "VM.Config.Cloudinit"]
-    found = [Need(guest, (one,)) for one in wanted]
-    found.append(on_storage(storage, "Datastore.AllocateSpace"))
-    if not image.there:
-        found.append(on_storage(image.volume.partition(":")[0], "Datastore.AllocateTemplate"))
-        found.append(Need(wire.path("nodes", node), ("Sys.AccessNetwork", "Sys.Modify")))
-    if boots(template):
-        found.append(Need(guest, ("VM.PowerMgmt",)))
-        if template.agent:
-            found.append(Need(guest, _AGENT))
-    return found
-
-
-async def _fetchable(client: Client, node: str, template: Template) -> str:
-    """What the image's server says of it to the node."""
-    said = mapping(await client.get(wire.path("nodes", node, "query-url-metadata"), url=template.image))
-    held = size(said.get("size"))
-    return f"{clean(text(said.get('filename')) or template.image)}, {size_text(held) if held else 'of unknown size'}"
-
-
-async def _writable(snippet: Snippet) -> str:
-    """Whether its place on the node is known there."""
-    done = await snippet.link.run(snippets.as_root("command -v pvesm", snippet.sudo), timeout=snippets.WITHIN_S)
-    if done.exit_code:
-        raise Unsupported(
-            "there is no pvesm: that is no Proxmox node, or we are not root there", where=snippet.link.node
-        )
-    return f"{snippet.volume} on {snippet.link.node}"
-
-
-def _takes(template: Template, storage: str) -> str:
-    """What it uses up, as far as it is known."""
-    disk = size_text(template.disk_mib << 20) if template.disk_mib else "the size of its image"
-    memory = f"; {size_text((template.memory_mib or 2048) << 20)} of memory while it runs" if boots(template) else ""
-    return f"up to {disk} on {clean(storage)}{memory}"
