@@ -17,6 +17,11 @@ from app.errors import (
     Unsupported,
 )
 
+
+class NoLibvirt(Unreachable):
+    """There is none: no daemon listens, or there is no program to ask it by."""
+
+
 _LONGEST = 500
 _ERROR = re.compile(r"^error: *", re.MULTILINE)
 
@@ -43,9 +48,9 @@ def classified(text: str, where: str) -> QuarterdeckError:
     socket = _NO_SOCKET.search(text)
     if socket is not None:
         what = f"libvirt is not running: nobody listens at {clean(socket[1])}"
-        return Unreachable(what, where=where, todo="start libvirtd or virtqemud there, or say libvirt: false")
+        return NoLibvirt(what, where=where, todo="start libvirtd or virtqemud there, or say libvirt: false")
     if "command not found" in text or "virsh: not found" in text:
-        return Unsupported("there is no virsh", where=where, todo="install libvirt-clients there")
+        return NoLibvirt("there is no virsh", where=where, todo="install libvirt-clients there")
     closed = _CLOSED_SOCKET.search(text)
     if closed is not None or _DENIED.search(text):
         what = f"this account may not use libvirt: {words_of(text)}"

@@ -7,10 +7,10 @@ import logging
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from app.backend import Context, Emit, Source
+from app.backend import Asleep, Context, Emit, Source
 from app.column import clean
 from app.errors import BadAnswer, ConfigurationError, QuarterdeckError, TimedOut
 from app.fleet import Reading
@@ -21,7 +21,7 @@ from backends.libvirt import answers
 from backends.libvirt.answers import LIST, SAVED, STATS, UUID
 from backends.libvirt.declared import declared, uri_of
 from backends.libvirt.definition import Definition, definition
-from backends.libvirt.failures import classified
+from backends.libvirt.failures import NoLibvirt, classified
 from backends.libvirt.rows import GuestRows
 from backends.libvirt.session import Looks, OneByOne, Session
 from backends.node_rows import words
@@ -41,8 +41,8 @@ LONGEST_WAIT_S = 32.0
 ABSENT_WAIT_S = 300.0
 """Between two looks at a libvirt that will not have us and that nobody said should be there."""
 GONE_S = 120.0
-"""So long one that was there is missed; then nobody said that it should be."""
-_SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
+"""So long a daemon that is gone is missed where nobody said that it should be there; it may restart."""
+SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
 _LIFECYCLE = re.compile(r"event '([\w-]+)' for domain '(.*)'(?:: (\w+).*)?", re.DOTALL)
 _REDEFINING = frozenset({"Defined", "Undefined"})
 _DEFINITIONS_AT_ONCE = 40
@@ -81,19 +81,19 @@ class NodeGuests:
                 return
             if not declared(entry) and not self._rows.rows:
                 await self._until_there(entry)
-            answered = False
+            error = QuarterdeckError("its session ended")
             try:
-                answered = await self._follow(entry)
-                error = QuarterdeckError("it ended")
+                await self._follow(entry)
             except QuarterdeckError as caught:
                 error = caught
-                answered = self._told
+            answered = self._told
             self._told = False
             failures = 0 if answered else failures + 1
             now = self._context.clock()
             lost_at = now if answered or lost_at is None else lost_at
             pause = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 10))
-            if declared(entry) or (self._rows.rows and now - lost_at < GONE_S):
+            there = bool(self._rows.rows) and (not isinstance(error, NoLibvirt) or now - lost_at < GONE_S)
+            if declared(entry) or there:
                 emit.fault(words(error), ours=ours(error))
             else:
                 log.debug("libvirt of %s: %s", self.source.name, error)
@@ -109,18 +109,18 @@ class NodeGuests:
         self._definitions.clear()
 
     async def _until_there(self, entry: NodeEntry) -> None:
-        """Return once it is worth asking a node that nobody declared to have a libvirt."""
+        """Return where it is worth asking a node that nobody declared to have a libvirt; raises Asleep elsewhere."""
         if entry.local:
-            while not any(Path(one).exists() for one in _SOCKETS):
+            self._nudge.clear()
+            if not any(Path(one).exists() for one in SOCKETS):
                 self._emit.absent()
-                await wait(self._nudge, ABSENT_WAIT_S)
-                self._nudge.clear()
+                raise Asleep(_in_a_while)
         else:
             await self._context.shared(found).wait_for(self.source.name, (LIBVIRT,), self._emit, self._nudge)
 
     # -- one session
 
-    async def _follow(self, entry: NodeEntry) -> bool:
+    async def _follow(self, entry: NodeEntry) -> None:
         """Look until the session ends, which raises why."""
         uri = uri_of(entry)
         if uri is None:
@@ -138,7 +138,6 @@ class NodeGuests:
             await self._looks(session, ended)
         finally:
             await session.close()
-        return True
 
     async def _opened(self, link: Link, uri: str) -> Looks:
         if self._context.rows_only:
@@ -199,7 +198,10 @@ class NodeGuests:
         self._begun.clear()
         stats = answers.stats(told, time.time())
         await self._define(session, uuids)
-        changed = self._rows.fold(uuids, answers.saved(kept), stats, self._definitions, at)
+        nodes = self._context.inventory().nodes
+        changed = self._rows.fold(uuids, answers.saved(kept), stats, self._definitions, nodes, at)
+        if self._context.one_shot and not self._context.rows_only and not self._rows.rated:
+            return  # a list is to have figures
         if changed or not self._told:
             self._told = True
             self._emit(self._reading(at))
@@ -230,6 +232,10 @@ class NodeGuests:
             taken_at=at,
             interval=self.source.interval,
         )
+
+
+def _in_a_while(wake: Callable[[], None]) -> Callable[[], None]:
+    return asyncio.get_running_loop().call_later(ABSENT_WAIT_S, wake).cancel
 
 
 def _lots(uuids: Sequence[str]) -> list[Sequence[str]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from app.fleet import Ref
+from app.inventory.model import NodeEntry
 from backends.kinds.vm_row import Vm
 from backends.libvirt.answers import Stats
 from backends.libvirt.definition import Definition
@@ -24,7 +25,8 @@ class GuestRows:
         self.node = node
         self.rows: tuple[Vm, ...] = ()
         self.rated = False
-        """Two looks have come, so that there are rates."""
+        """Two looks have come, so that there are rates; or nothing runs that could have any."""
+        self.looked = False
         self._before: dict[str, tuple[float, Stats]] = {}
         """UUID -> the last look rates were made of."""
         self._started: dict[str, float] = {}
@@ -40,16 +42,27 @@ class GuestRows:
         saved: frozenset[str],
         stats: Mapping[str, Stats],
         definitions: Mapping[str, Definition],
+        nodes: Mapping[str, NodeEntry],
         at: float,
     ) -> bool:
-        """Take a look at all guests in; ``uuids`` and ``stats`` by name, the rest by UUID."""
+        """Take a look at all guests in; ``uuids`` and ``stats`` by name, the rest by UUID.
+
+        A guest is the node of the fleet that has its name, unless that is the one it runs on.
+        """
         known = {row.key: row for row in self.rows}
-        self.rated = bool(self.rows) or not uuids
+        self.rated = self.looked or not any(one.state in ("running", "paused") for one in stats.values())
+        self.looked = True
         rows: list[Vm] = []
         for name, uuid in uuids.items():
-            now = stats.get(name) or Stats("unknown")
             old = known.get(uuid)
-            new = self._row(name, uuid, now, old, definitions.get(uuid, _UNDEFINED), at)
+            now = stats.get(name)
+            if now is None and old is not None and old.name == name:  # it came or went between two answers
+                rows.append(old)
+                continue
+            new = self._row(name, uuid, now or Stats("unknown"), old, definitions.get(uuid, _UNDEFINED), at)
+            entry = nodes.get(name) if name != self.node else None
+            if entry is not None:
+                new = replace(new, runs_as=Ref("node", name), tags=new.tags | entry.tags)
             if uuid in saved and new.state == "stopped":
                 new = replace(new, state="suspended")
             rows.append(old if old is not None and _same(old, new) else new)

@@ -61,6 +61,7 @@ class Listening:
     def __init__(self) -> None:
         self.readings: list[Reading] = []
         self.faults: list[str] = []
+        self.absents = 0
 
     def __call__(self, reading: Reading) -> None:
         self.readings.append(reading)
@@ -69,7 +70,7 @@ class Listening:
         pass
 
     def absent(self) -> None:
-        pass
+        self.absents += 1
 
     def fault(self, words: str, *, ours: bool = False) -> None:
         self.faults.append(words)
@@ -117,9 +118,9 @@ async def test_every_source_speaks_at_once_of_rows_that_are_its_own(backend: Bac
         emit = Listening()
         task = asyncio.create_task(as_fed(backend, source, emit, asyncio.Event()))
         try:
-            spoken = lambda: emit.readings or emit.faults or task.done()  # noqa: E731, B023
+            spoken = lambda: emit.readings or emit.faults or emit.absents or task.done()  # noqa: E731, B023
             await eventually(spoken, 5, f"{source.name} says something")
-            assert emit.readings or emit.faults, task.exception() if task.done() else "silent"
+            assert emit.readings or emit.faults or emit.absents, task.exception() if task.done() else "silent"
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.fleet import Ref
+from app.inventory.model import NodeEntry, PingEntry
 from tests.libvirt.watched import far, here, watching
 from tests.servers.libvirt import Libvirtd
 from tests.servers.sshd import Sshd
@@ -44,3 +45,38 @@ async def test_guests_have_figures_and_change_when_something_happens(libvirt: Li
         await eventually(lambda: seen.state("hp/new") == "running", 20)
         assert seen.rows["hp/new"].key == new
         await eventually(lambda: seen.rows["hp/new"].uptime_s is not None, 20)
+
+
+async def test_looking_opens_one_channel_and_starts_nothing(libvirt: Libvirtd, sshd: Sshd) -> None:
+    libvirt.domain("web", start=False)
+    async with watching(far(sshd, libvirt.uri), sshd=sshd) as seen:
+        cost = seen.deck.context.links.of("hp").cost
+        moved = cost.bytes_in
+        for _ in range(3):
+            seen.deck.feed.nudge("libvirt", "hp")
+            await eventually(lambda: cost.bytes_in > moved + 500, 20)  # noqa: B023
+            moved = cost.bytes_in
+        assert (cost.channels, cost.commands) == (1, 0)
+
+
+async def test_a_guest_that_is_a_node_bears_its_tags(libvirt: Libvirtd) -> None:
+    libvirt.domain("web", start=False)
+    node = NodeEntry(name="web", ping=PingEntry(method="tcp", host="127.0.0.1", port=9), tags=frozenset({"prod"}))
+    async with watching(here(libvirt.uri, "hp"), node) as seen:
+        web = seen.rows["hp/web"]
+        assert web.runs_as == Ref("node", "web")
+        assert "prod" in web.tags
+
+
+async def test_details_are_asked_for_only_when_somebody_looks(libvirt: Libvirtd) -> None:
+    libvirt.domain("web", disks=2, extra="<title>shop</title><description>first\n[b]second</description>")
+    async with watching(here(libvirt.uri, "hp")) as seen:
+        told = await seen.read("details", "hp/web")
+        sections = {one.title: one for one in told.sections}
+        assert ("title", "shop") in [(label, cell.text) for label, cell in sections["Definition"].lines]
+        assert [row[0].text for row in sections["Disks"].rows] == ["vda", "vdb"]
+        assert sections["Disks"].rows[0][2].text == "16M"
+        assert len(sections["Networks"].rows) == 1
+        assert [cell.text for _, cell in sections["Notes"].lines] == ["first", "[b]second"]
+        text = await seen.read("inspect", "hp/web")
+        assert "<domain type='qemu'>" in text.text

@@ -16,7 +16,7 @@ from app.plan import Plan, Report, Result, Step
 from app.verb import Rows
 from backends.kinds.vm_lists import CURRENT, Checkpoint, Snapshot, checkpoint_rows, snapshot_rows
 from backends.kinds.vm_row import Vm
-from backends.libvirt.verbs.base import COPY_S, Now, OnGuests, holds, quoted, snapshot_name
+from backends.libvirt.verbs.base import COPY_S, Now, OnGuests, holds, no_template, quoted, snapshot_name
 
 _MOST = 200
 """Snapshots of one guest whose particulars are asked for."""
@@ -93,6 +93,7 @@ class SnapshotVerbs(OnGuests):
 
     async def _back(self, target: Vm, name: str, delete_newer: bool, start: bool) -> Plan:
         now, kept, others = await self._there(target, name)
+        no_template(target, now)
         if kept.external:
             raise Refused(
                 "this snapshot is kept in files of its own, and libvirt may not be able to go back to it",

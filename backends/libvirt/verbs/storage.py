@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import ParseError, fromstring
 
 from app.column import clean
-from app.errors import BadAnswer, QuarterdeckError, Refused
+from app.errors import BadAnswer, ConfigurationError, QuarterdeckError, Refused
 from backends.kinds.vm_row import Vm
 from backends.libvirt.answers import LIST, uuids
 from backends.libvirt.definition import Definition, Disk, definition
@@ -126,9 +126,9 @@ def _plain(xml: str) -> str:
 
 
 def size_bytes(text: str, now: int = 0) -> int:
-    """``4G``, or ``+10G`` on top of ``now``, in powers of 1024. Raises Refused for what is none."""
+    """``4G``, or ``+10G`` on top of ``now``, in powers of 1024. Raises ConfigurationError for what is none."""
     found = _SIZE.fullmatch(text.strip())
     if found is None:
-        raise Refused(f"'{clean(text)[:40]}' is no size", todo="write 4G, 512M or +10G")
+        raise ConfigurationError(f"'{clean(text)[:40]}' is no size", todo="write 4G, 512M or +10G")
     size = int(float(found[2]) * _UNITS[found[3].upper()])
     return now + size if found[1] else size
