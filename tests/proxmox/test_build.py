@@ -63,7 +63,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     async def pause(seconds: float) -> None:
         await asyncio.sleep(seconds / 100)
 
-    monkeypatch.setattr(BuildVerbs, "pause", staticmethod(pause))
+    monkeypatch.setattr(BuildVerbs, "look_pause", staticmethod(pause))
 
 
 @pytest.fixture
@@ -260,6 +260,26 @@ async def test_an_image_that_cannot_be_used_is_refused(
         assert lab.called() == []
     assert outcome.exit_code != 0
     assert words in outcome.message
+
+
+async def test_a_cluster_that_is_only_read_gets_no_template(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = "tags: [prod]\n" + PLAIN + "rules_of_file"
+    write = acting.written
+
+    def written(*arguments: object, **options: object) -> Path:
+        path = write(*arguments, **options)  # pyright: ignore[reportArgumentType]
+        said = path.read_text(encoding="utf-8").replace("    rules_of_file", 'rules: {read_only: ["@prod"]}')
+        path.write_text(said, encoding="utf-8")
+        return path
+
+    monkeypatch.setattr(acting, "written", written)
+    async with acting.opened(tmp_path, monkeypatch, pve, more=more) as lab:
+        outcome = await lab.one("build", name="plain")
+        assert lab.called() == []
+    assert (str(outcome.outcome), outcome.exit_code) == ("refused", 4)
+    assert "read-only" in outcome.message
 
 
 async def test_falsifying_asks_whether_the_image_can_be_had(

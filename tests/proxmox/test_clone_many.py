@@ -21,7 +21,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     async def pause(seconds: float) -> None:
         await asyncio.sleep(seconds / 100)
 
-    monkeypatch.setattr(CloneVerbs, "pause", staticmethod(pause))
+    monkeypatch.setattr(CloneVerbs, "lock_pause", staticmethod(pause))
 
 
 def template(pve: Pve, vmid: int = 9000) -> None:

@@ -51,12 +51,13 @@ _NOBODY = Ref("vm", "")
 class BuildVerbs(Acting):
     """Making the templates that hosts.yaml declares."""
 
-    pause: Pause = staticmethod(asyncio.sleep)
-    """How looks and tries are kept apart."""
+    look_pause: Pause = staticmethod(asyncio.sleep)
+    """How looks at a guest that boots, and tries, are kept apart."""
 
     async def build(self, name: str, *, cluster: str | None = None) -> Plan:
         """Make a declared template; one that is there is left as it is, one that is half made is gone on with."""
         owner, template = self._declared(name, cluster)
+        self.may_change(owner.name)
         client = self.client(owner.name)
         there = await self._there(client, owner.name, template)
         stage = stage_of(text(there.config.get("description")), name) if there is not None else None
@@ -70,7 +71,7 @@ class BuildVerbs(Acting):
         keys = await self._keys(template)
         params = params_of(template, storage, image, snippet, keys)
         building = Building(
-            self, owner.name, node, template, image=image, params=params, snippet=snippet, pause=self.pause
+            self, owner.name, node, template, image=image, params=params, snippet=snippet, pause=self.look_pause
         )
         held = await check(client, needs_of(template, node, storage, image), where=building.id)
         steps = self._steps(building, template, image, snippet, keys, there, stage)

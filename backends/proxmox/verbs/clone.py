@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from app.column import clean
 from app.errors import Refused
@@ -16,19 +16,14 @@ from backends.proxmox.lenient import rows, text
 from backends.proxmox.names import check_name, check_vmid, numbered
 from backends.proxmox.tasks import Pause
 from backends.proxmox.verbs.making import Making
-from backends.proxmox.verbs.recipe import (
-    Recipe,
-)
+from backends.proxmox.verbs.recipe import Recipe
 from backends.proxmox.verbs.recipes import Asked, Recipes, takes
-
-if TYPE_CHECKING:
-    pass
 
 
 class CloneVerbs(Recipes):
     """Making guests of others."""
 
-    pause: Pause = staticmethod(asyncio.sleep)
+    lock_pause: Pause = staticmethod(asyncio.sleep)
     """How tries are kept apart."""
 
     @cached_property
@@ -140,7 +135,7 @@ class CloneVerbs(Recipes):
         self, target: Vm, recipe: Recipe, name: str, *, vmid: int | None = None, address: Address | None = None
     ) -> Making:
         number = self._numbers.setdefault(target.source, asyncio.Lock())
-        return Making(self, target, recipe, name, vmid=vmid, address=address, number=number, pause=self.pause)
+        return Making(self, target, recipe, name, vmid=vmid, address=address, number=number, pause=self.lock_pause)
 
     def _of_cluster(self, cluster: str) -> list[Vm]:
         return [one for one in self.context.fleet().of(Vm) if one.source == cluster]
