@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.proxmox.acting import opened
 from tests.servers.fakepve import Pve
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("fakepve")
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPk1DwJZ0cJ2Yw4u0bqLxg0T8Vb4Xx8G5pTq1Wn3R7zE ops@hp"
@@ -316,6 +318,24 @@ async def test_a_pool_is_looked_up_and_joined(pve: Pve, tmp_path: Path, monkeypa
     assert "there is no pool 'agent'; there are: agents" in unknown.message.replace("--pool: ", "")
     assert outcome.exit_code == 0, outcome.message
     assert pve.requests("POST", "/clone")[0]["values"]["pool"] == "agents"
+
+
+async def test_a_clone_that_is_cancelled_is_stopped_at_the_cluster(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template(pve)
+    pve.take_seconds("qmclone", 3000.0)
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        work = asyncio.create_task(lab.one("clone", "lab/9000", name="web", start=True))
+        await eventually(lambda: lab.handles(), within=30)
+        (job,) = lab.deck.running_jobs
+        job.cancel()
+        outcome = await asyncio.wait_for(work, 40)
+        said = "\n".join(job.log)
+    assert (str(outcome.outcome), outcome.exit_code) == ("cancelled", 130)
+    assert "web (lab/100) may be left half made" in said
+    assert pve.requests("DELETE", "/tasks/")
+    assert pve.requests("POST", "/status/start") == []
 
 
 async def test_falsifying_a_clone_changes_nothing(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

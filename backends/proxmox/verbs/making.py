@@ -155,7 +155,7 @@ class Making:
                 await self._tell_left(error)
             raise
         except asyncio.CancelledError:
-            if upid is not None:
+            if self.vmid is not None:
                 report.log(f"{self} may be left half made: quarterdeck vm show {self.id}")
             raise
 
