@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 STANDING_S = 15.0
 """Seconds a backend has to say how something stands."""
+_MOST_NAMED = 3
 _ENDS = (Phase.OUTCOME, Phase.REFUSAL)
 
 
@@ -116,7 +117,8 @@ class Rejoining:
                 return Result(last.exit_code, f"taken up again: {last.message}", last.data)
             left = _not_begun(loose.operation, ref)
             if left:
-                said = "; ".join(left)
+                more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
+                said = "; ".join(left[:_MOST_NAMED]) + more
                 return Result(1, f"taken up again: what was begun ended well, but this was not done: {said}", last.data)
             return Result(0, f"taken up again: {last.message or 'ended well'}", last.data)
 

@@ -111,6 +111,24 @@ async def test_of_several_each_is_told_and_what_never_began_is_said_so(
     assert others == {"was never begun, as far as was written down"}
 
 
+async def test_ten_clones_cut_off_in_the_middle(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pve.add_vm(9000, "base", template=True)
+    pve.take_seconds("qmclone", 100)
+    arguments: dict[str, Any] = {"count": 10, "name": "worker", "start": False}
+    await killed(pve, tmp_path, monkeypatch, "spawn", "lab/9000", begun=2, **arguments)
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        loose, job = await taken_up(lab)
+        assert len(loose.standing) >= 2
+        (outcome,) = await job.start()
+        there = sorted(name for name in (await lab.guests()).values() if name.startswith("worker"))
+        await eventually(lambda: lab.witnessed()[-1].phase == "outcome", within=20)
+        assert await lab.deck.loose_ends() == []
+    assert there[:2] == ["worker-1", "worker-2"]
+    assert outcome.exit_code == 1
+    assert "what was begun ended well, but this was not done: POST /nodes/pve1/qemu/9000/clone" in outcome.message
+    assert outcome.message.endswith(" more")
+
+
 async def test_steps_that_were_to_follow_are_named(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pve.add_vm(101, "web", status="running", stop_secs=250)
     await killed(pve, tmp_path, monkeypatch, "destroy", "lab/101", begun=1, stop=True)
