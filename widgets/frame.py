@@ -303,12 +303,12 @@ class Frame(TerminalApp):
     # -- where the operator is ------------------------------------------------------------------------------------
 
     def _arrived(self, place: Anywhere) -> None:
-        if isinstance(place, KindPane):
+        if isinstance(place, KindPane | OverviewPlace):
             self.call_after_refresh(self._freshen, place)
         else:
             self.call_after_refresh(self._offer)
 
-    def _freshen(self, pane: KindPane) -> None:
+    def _freshen(self, pane: KindPane | OverviewPlace) -> None:
         """A pane that comes back shows what was told while it was away."""
         if pane is self.place and pane.is_mounted:
             pane.take(self.deck.feed.fleet)

@@ -105,7 +105,8 @@ def step_progress(one: Running) -> str:
         return f"{done}{unit} so far"
     total = size_text(one.total) if one.unit in ("bytes", "B") else f"{one.total:g}"
     share = min(1.0, one.done / one.total)
-    return f"{bar_text(share, 12)} {share * 100:3.0f} %  {done}/{total}{unit}"
+    drawn = f"{bar_text(share, 12)} {share * 100:3.0f} %"
+    return drawn if one.unit == "%" else f"{drawn}  {done}/{total}{unit}"
 
 
 def outcome_lines(outcomes: Sequence[Outcome], width: int) -> list[Line]:

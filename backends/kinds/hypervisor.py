@@ -118,7 +118,7 @@ COLUMNS: tuple[Column[Hypervisor], ...] = (
     Column("GUESTS", _guests, 7, "right", priority=1, help="those that run of those on it, templates left out"),
     Column("UP", lambda h: column.duration(h.uptime_s), 5, "right", priority=2, help="since its last start"),
     Column("VERSION", lambda h: column.text(h.version), 7, priority=6, help="of its hypervisor software"),
-    Column("NODE", lambda h: column.text(h.parent.id if h.parent else None), 10, priority=5, help="of the fleet"),
+    Column("NODE", lambda h: Cell(column.clean(h.parent.id if h.parent else "")), 10, priority=5, help="of the fleet"),
     Column("NOTE", _note, 12, priority=3, flex=True, help="what is wrong with it"),
 )
 
