@@ -6,9 +6,15 @@ import asyncio
 import time
 from collections.abc import Callable
 
+PATIENCE_S = 30.0
+"""How long a test waits for what is sure to come: as long as a machine may take that many others use as well."""
 
-async def eventually(condition: Callable[[], object], within: float = 10.0, what: str = "") -> None:
-    """Return as soon as ``condition()`` is true; fail the test when it has not become so in time."""
+
+async def eventually(condition: Callable[[], object], within: float = PATIENCE_S, what: str = "") -> None:
+    """Return as soon as ``condition()`` is true; fail the test when it has not become so in time.
+
+    ``within`` is given where the claim is that something does not come, or for what takes still longer.
+    """
     deadline = time.monotonic() + within
     while not condition():
         if time.monotonic() > deadline:

@@ -84,7 +84,7 @@ class Driven:
 
     async def until(self, condition: Callable[[], object], what: str = "") -> None:
         """Wait for something, and for its painting."""
-        await eventually(condition, 8, what)
+        await eventually(condition, what=what)
         await self.pilot.pause()
 
     async def sheet(self) -> None:

@@ -15,7 +15,7 @@ async def test_the_wallboard_shows_turns_and_does_nothing_else(world: World) -> 
         await eventually(lambda: list(deck.feed.fleet.noun("lamp")))
         assert deck.read_only
         for _ in range(2):
-            await eventually(lambda: "DEMO" in board.wallboard.render_line(1).text, 5, "a pretend fleet is labelled")
+            await eventually(lambda: "DEMO" in board.wallboard.render_line(1).text, what="a pretend fleet is labelled")
             await pilot.press("right")
         await pilot.press("p", "r", "colon", "J", "ampersand", "x", "ctrl+p")
         await pilot.pause()

@@ -119,7 +119,7 @@ async def test_every_source_speaks_at_once_of_rows_that_are_its_own(backend: Bac
         task = asyncio.create_task(as_fed(backend, source, emit, asyncio.Event()))
         try:
             spoken = lambda: emit.readings or emit.faults or emit.absents or task.done()  # noqa: E731, B023
-            await eventually(spoken, 5, f"{source.name} says something")
+            await eventually(spoken, what=f"{source.name} says something")
             assert emit.readings or emit.faults or emit.absents, task.exception() if task.done() else "silent"
         finally:
             task.cancel()
@@ -143,7 +143,7 @@ async def test_a_faulty_entry_is_a_row_with_the_fault_and_is_never_contacted(bac
             continue
         emit = Listening()
         task = asyncio.create_task(as_fed(backend, source, emit, asyncio.Event()))
-        await eventually(lambda: emit.readings, 5)  # noqa: B023
+        await eventually(lambda: emit.readings)  # noqa: B023
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

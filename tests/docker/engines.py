@@ -88,7 +88,7 @@ async def opened(around: Context) -> AsyncGenerator[Engines]:
     finally:
         await held.close()
         await around.links.close()
-        await eventually(lambda: not threads(), 5, f"threads are left: {threads()}")
+        await eventually(lambda: not threads(), what=f"threads are left: {threads()}")
 
 
 @contextlib.asynccontextmanager

@@ -140,7 +140,7 @@ async def test_what_is_no_engine_or_too_old_is_said(
 ) -> None:
     path = short / "s"
     async with answering(path, answers), hearing(context(near_path(path)), "x") as ear:
-        await eventually(lambda: type(ear.error) is kind, 5, f"{ear.error!r}")
+        await eventually(lambda: type(ear.error) is kind, what=f"{ear.error!r}")
         assert words in str(ear.error)
 
 
@@ -210,7 +210,7 @@ async def test_one_that_crashes_and_one_that_hangs(engine_at: StartDockerd, monk
     engine = engine_at()
     engine.run("one")
     async with hearing(context(near(engine)), "here") as ear:
-        await eventually(lambda: None in ear.news, 5, "no sign of life")
+        await eventually(lambda: None in ear.news, what="no sign of life")
         pid = int((engine.folder / "pid").read_text())
         os.kill(pid, signal.SIGSTOP)
         await eventually(lambda: isinstance(ear.error, TimedOut))
@@ -227,6 +227,7 @@ async def test_one_that_crashes_and_one_that_hangs(engine_at: StartDockerd, monk
 @pytest.mark.real("dockerd")
 async def test_a_nudge_tries_again_at_once(engine: Dockerd, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch.random, "uniform", lambda low, high: 100.0)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr(following, "HEARTBEAT_S", 600.0)
     moved = engine.socket.with_name("moved")
     around = context(near(engine))
     engine.socket.rename(moved)
@@ -238,7 +239,7 @@ async def test_a_nudge_tries_again_at_once(engine: Dockerd, monkeypatch: pytest.
             await eventually(lambda: ear.seen)
             heard = len(ear.news)
             around.shared(engines).nudge("here")
-            await eventually(lambda: len(ear.news) > heard, 2, "a nudge is no news")
+            await eventually(lambda: len(ear.news) > heard, what="a nudge is no news")
     finally:
         if moved.exists():
             moved.rename(engine.socket)
@@ -272,7 +273,7 @@ async def test_where_forwarding_is_forbidden_it_is_dialled(engine: Dockerd, sshd
     async with hearing(around, "pi") as ear:
         assert ear.seen, ear.error
         engine.client.pause("one")
-        await eventually(lambda: ear.state("one") == "paused", 3)
+        await eventually(lambda: ear.state("one") == "paused")
         held = around.shared(engines).of("pi")
         found = await asyncio.gather(*(held.call(lambda client: client.containers()) for _ in range(6)))
         assert all(len(one) == 1 for one in found)

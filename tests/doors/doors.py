@@ -154,11 +154,11 @@ def is_over(it: Driven) -> bool:
 
 async def answer(it: Driven, action: Action) -> None:
     """Fill in the form and the question, if they come."""
-    await eventually(lambda: isinstance(it.console.screen, (Form, Confirm)) or it.witnessed(), 8, str(it.toasts()))
+    await eventually(lambda: isinstance(it.console.screen, (Form, Confirm)) or it.witnessed(), what=str(it.toasts()))
     await it.pilot.pause()
     if isinstance(it.console.screen, Form):
         await fill_in(it, action)
-        await eventually(lambda: isinstance(it.console.screen, Confirm) or it.witnessed(), 8, it.screen())
+        await eventually(lambda: isinstance(it.console.screen, Confirm) or it.witnessed(), what=it.screen())
     if not isinstance(it.console.screen, Confirm):
         assert not action.asks, "there was no question"
         return

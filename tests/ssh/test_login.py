@@ -108,11 +108,11 @@ async def test_a_key_in_openssh_s_own_format_is_opened(make_link: MakeLink, sshd
 
 async def test_a_person_who_types_slowly_does_not_run_out_of_time(make_link: MakeLink, sshd: Sshd) -> None:
     async def slowly(what: str, prompt: str) -> str | None:
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(3.3)
         return "open sesame"
 
     entry = replace(_locked(sshd, "open sesame"), passphrase="ask")
-    link = make_link(entry, sshd.defaults(connect_timeout=1.0), ask_secret=slowly)
+    link = make_link(entry, sshd.defaults(connect_timeout=3.0), ask_secret=slowly)
     assert (await link.run("echo in")).text == "in\n"
 
 

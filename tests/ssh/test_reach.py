@@ -26,7 +26,7 @@ async def test_a_host_that_accepts_and_never_speaks_is_timed_out(make_link: Make
         begun = time.monotonic()
         with pytest.raises(TimedOut, match="said nothing"):
             await link.open()
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 25
 
 
 async def test_an_address_that_never_answers_is_timed_out(make_link: MakeLink, sshd: Sshd) -> None:
@@ -37,7 +37,7 @@ async def test_an_address_that_never_answers_is_timed_out(make_link: MakeLink, s
 
 
 async def test_a_paused_sshd_is_timed_out_and_comes_back(make_link: MakeLink, sshd: Sshd) -> None:
-    link = make_link(sshd.entry(), sshd.defaults(connect_timeout=0.5))
+    link = make_link(sshd.entry(), sshd.defaults(connect_timeout=3.0))
     sshd.pause()
     with pytest.raises(TimedOut):
         await link.open()
@@ -92,7 +92,7 @@ async def test_metacharacters_in_names_run_nothing(make_link: MakeLink, sshd: Ss
 async def test_the_next_route_is_taken_when_one_does_not_answer(make_link: MakeLink, sshd: Sshd) -> None:
     with blackhole() as hole:
         routes = [f"127.0.2.4:{closed_port()}", f"127.0.2.3:{hole}", sshd.host]
-        link = make_link(sshd.entry("pi"), sshd.defaults(connect_timeout=0.5), routes=routes)
+        link = make_link(sshd.entry("pi"), sshd.defaults(connect_timeout=3.0), routes=routes)
         assert (await link.run("echo in")).text == "in\n"
         assert link.address == f"{sshd.host}:{sshd.port}"
 
@@ -252,7 +252,8 @@ async def test_silent_hosts_do_not_hold_up_the_others(make_link: MakeLink, sshd:
         link = make_link(sshd.entry(), sshd.defaults(), connections=shared)
         begun = time.monotonic()
         await link.open()
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 60, "a silent host is given up after a minute"
+        assert not any(task.done() for task in waiting)
         for task in waiting:
             task.cancel()
         await asyncio.wait(waiting)
@@ -296,7 +297,7 @@ async def test_closing_is_bounded_when_nobody_answers(make_link: MakeLink, sshd:
     sshd.pause()
     begun = time.monotonic()
     await link.close()
-    assert time.monotonic() - begun < 8
+    assert time.monotonic() - begun < 25
     with pytest.raises(Unreachable):
         await job
     sshd.resume()

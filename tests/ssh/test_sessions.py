@@ -49,7 +49,7 @@ async def test_the_sampler_gives_way_and_comes_back(make_link: MakeLink, narrow:
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 30)
     assert not link.squeezed
     again = await link.channel(ECHO, yields=True)
     await again.write(b"tock\n")
