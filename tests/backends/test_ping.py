@@ -15,7 +15,7 @@ from backends import echo
 from backends.ping import Ping
 from tests.backends.watching import context, inventory, watching
 from tests.conftest import need
-from tests.servers.sshd import free_port
+from tests.servers.tcp import closed_port
 from tests.waiting import eventually
 
 
@@ -68,7 +68,7 @@ async def test_a_port_that_opens_is_up_and_one_that_closes_goes_down(tmp_path: P
 
 async def test_a_port_that_never_opened_is_down_with_the_reason(tmp_path: Path) -> None:
     entry = NodeEntry(
-        name="cam", ping=PingEntry(method="tcp", host="127.0.0.1", port=free_port("127.0.0.1")), interval=0.05
+        name="cam", ping=PingEntry(method="tcp", host="127.0.0.1", port=closed_port("127.0.0.1")), interval=0.05
     )
     backend = Ping(context(inventory(entry), tmp_path))
     (source,) = backend.sources(backend.context.inventory())
@@ -82,7 +82,7 @@ async def test_a_port_that_never_opened_is_down_with_the_reason(tmp_path: Path) 
 
 async def test_who_takes_connections_and_never_answers_is_timed_out() -> None:
     with pytest.raises(Unreachable):
-        await echo.knock("127.0.0.1", free_port("127.0.0.1"), 1.0)
+        await echo.knock("127.0.0.1", closed_port("127.0.0.1"), 1.0)
     with pytest.raises(TimedOut):
         await echo.knock("127.0.0.1", 1, 0.0)
 

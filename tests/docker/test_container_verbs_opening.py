@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from typing import Any
 
 import pytest
 
@@ -11,8 +13,8 @@ from backends.docker.verbs.opening import shown
 from backends.node_verbs.tunnels import open_tunnels
 from tests.docker.pier import harbour
 from tests.servers.dockerd import Dockerd
-from tests.servers.sshd import Sshd, free_port
-from tests.waiting import eventually
+from tests.servers.sshd import Sshd
+from tests.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.real("dockerd")
 SERVE = "while :; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -p 80; done"
@@ -20,14 +22,15 @@ SERVE = "while :; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello' | nc -l -p 80; do
 
 async def said_by(port: int) -> bytes:
     """What answers at a port of this machine; a server of one connection may be between two of them."""
-    for _ in range(200):
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             await asyncio.sleep(0.02)
             continue
         writer.write(b"GET / HTTP/1.0\r\n\r\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             try:
                 said = await reader.read()
             except ConnectionError:
@@ -39,14 +42,15 @@ async def said_by(port: int) -> bytes:
     raise AssertionError("nobody answers")
 
 
-def publish(engine: Dockerd, name: str = "web", **ports: int) -> None:
-    bindings = {int(private[1:]): ("127.0.0.1", public) for private, public in ports.items()}
-    engine.run(name, SERVE, ports=list(bindings), host={"port_bindings": bindings})
+def publish(engine: Dockerd, *ports: int) -> list[int]:
+    """A container ``web`` whose ports are published where the engine finds room; returns where that is."""
+    made = engine.run("web", SERVE, ports=list(ports), host={"port_bindings": dict.fromkeys(ports, ("127.0.0.1",))})
+    told: Any = engine.client.inspect_container(made)["NetworkSettings"]["Ports"]
+    return [int(told[f"{port}/tcp"][0]["HostPort"]) for port in ports]
 
 
 async def test_a_published_port_of_this_machine_is_its_address(engine: Dockerd) -> None:
-    free = free_port("127.0.0.1")
-    publish(engine, p80=free)
+    (free,) = publish(engine, 80)
     async with harbour(engine) as port:
         done = await port.do("open", "web")
         assert (done.outcome, done.message) == (Ended.DONE, f"http://127.0.0.1:{free}")
@@ -54,7 +58,7 @@ async def test_a_published_port_of_this_machine_is_its_address(engine: Dockerd) 
 
 
 async def test_elsewhere_it_is_a_tunnel_that_the_node_lists(engine: Dockerd, sshd: Sshd) -> None:
-    publish(engine, p80=free_port("127.0.0.1"))
+    publish(engine, 80)
     async with harbour(engine, sshd) as port:
         done = await port.do("open", "web")
         assert done.outcome is Ended.DONE, done
@@ -79,7 +83,7 @@ async def test_one_that_is_not_published_is_reached_at_its_own_address(engine: D
 
 
 async def test_what_cannot_be_opened_is_said(engine: Dockerd) -> None:
-    publish(engine, p80=free_port("127.0.0.1"), p5432=free_port("127.0.0.1"))
+    publish(engine, 80, 5432)
     engine.run("none")
     engine.run("alone", ports=[80], host={"network_mode": "none"})
     async with harbour(engine) as port:
@@ -98,7 +102,7 @@ async def test_what_cannot_be_opened_is_said(engine: Dockerd) -> None:
 
 
 async def test_a_command_line_holds_it_until_interrupted(engine: Dockerd, sshd: Sshd) -> None:
-    publish(engine, p80=free_port("127.0.0.1"))
+    publish(engine, 80)
     async with harbour(engine, sshd, one_shot=True) as port:
         heard: list[str] = []
         work = asyncio.create_task(

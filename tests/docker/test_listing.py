@@ -13,7 +13,8 @@ import pytest
 from app.cli import exits
 from app.cli.root import call
 from tests.servers.dockerd import Dockerd
-from tests.servers.sshd import StartSshd, free_port
+from tests.servers.sshd import StartSshd
+from tests.servers.tcp import closed_port
 
 pytestmark = [pytest.mark.real("dockerd"), pytest.mark.real("sshd")]
 
@@ -54,7 +55,7 @@ def test_nodes_that_cannot_be_read_are_named_and_refusals_are_errors(
     (server.folder / "empty").touch()
     engine.run("web")
     login = f"port: {server.port}, user: {server.user}, identity: {server.client_key}"
-    dead = f"port: {free_port()}, user: {server.user}, identity: {server.client_key}"
+    dead = f"port: {closed_port('0.0.0.0')}, user: {server.user}, identity: {server.client_key}"
     file = tmp_path / "hosts.yaml"
     file.write_text(
         f"""

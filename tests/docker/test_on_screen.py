@@ -12,7 +12,8 @@ from tests.console.conftest import Driven
 from tests.doors import doors
 from tests.servers.dockerd import Dockerd
 from tests.servers.registry import Registry
-from tests.servers.sshd import StartSshd, free_port
+from tests.servers.sshd import StartSshd
+from tests.servers.tcp import closed_port
 from widgets.form import Form
 from widgets.jobs import JobPlace
 from widgets.logview import LogPlace
@@ -102,7 +103,7 @@ nodes:
   here: {{local: true, docker: '{engine.url}'}}
   closed: {{ssh: {{host: 127.0.1.2, port: {server.port}, {login}}}, docker: '{engine.url}'}}
   without: {{ssh: {{host: 127.0.1.4, port: {server.port}, {login}}}, docker: false}}
-  off: {{ssh: {{host: 127.0.1.5, port: {free_port()}, {login}}}, docker: '{engine.url}'}}
+  off: {{ssh: {{host: 127.0.1.5, port: {closed_port("127.0.1.5")}, {login}}}, docker: '{engine.url}'}}
 """
     )
     try:

@@ -18,7 +18,8 @@ from backends.node_verbs.behind import cut_off
 from backends.ssh.link import SshLink
 from tests.node_verbs.bench import Bench, make_bench
 from tests.reports import RecordingReport, run_plan
-from tests.servers.sshd import Sshd, free_port, sshd, sshd_at
+from tests.servers.sshd import Sshd, sshd, sshd_at
+from tests.servers.tcp import closed_port
 from tests.waiting import eventually
 
 __all__ = ["sshd", "sshd_at"]
@@ -194,7 +195,7 @@ class Devices(PingNodeVerbs):
 async def test_devices_are_measured_by_what_they_answer_to(bench: Bench) -> None:
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
     port: int = server.sockets[0].getsockname()[1]
-    closed = free_port("127.0.0.1")
+    closed = closed_port("127.0.0.1")
     bench.configure("cam", ping=PingEntry(method="tcp", host="127.0.0.1", port=port))
     bench.configure("off", ping=PingEntry(method="tcp", host="127.0.0.1", port=closed))
     verbs = Devices()

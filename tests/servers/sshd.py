@@ -214,9 +214,13 @@ class Sshd:
         config = self.folder / "sshd_config"
         config.write_text("\n".join(lines) + "\n")
         argv = [PROGRAM, "-D", "-f", str(config), "-E", str(self.log_path)]
+        before = self.log().count(" listening on ")
         self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while self._process.poll() is None and time.monotonic() < deadline:
+            if self.log().count(" listening on ") - before < len(listen):  # another server may have that port
+                time.sleep(0.01)
+                continue
             with contextlib.suppress(OSError), socket.create_connection((self.host, port), 1) as probe:
                 if probe.recv(4) == b"SSH-":
                     return True

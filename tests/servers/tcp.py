@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import socket
 import threading
@@ -57,7 +58,8 @@ def blackhole(host: str = "127.0.2.3") -> Generator[int]:
 
 
 def closed_port(host: str = "127.0.2.4") -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    """A port nobody listens on, nor can while these tests run: it is taken by a socket that does not listen."""
+    taken = socket.socket()
+    atexit.register(taken.close)
+    taken.bind((host, 0))
+    return taken.getsockname()[1]
