@@ -78,7 +78,7 @@ async def test_what_runs_already_is_found_and_is_a_row(berth: OpenBerth, version
     done = await it.one("down")
     assert done.outcome == "done", done.message
     assert it.containers() == {}
-    await eventually(lambda: it.rows() == {}, 10)
+    await eventually(lambda: it.rows() == {})
 
 
 @pytest.mark.parametrize("version", ["v2", "v1"])

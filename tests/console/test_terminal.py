@@ -61,7 +61,7 @@ class Terminal:
         self.seen += got
         return got
 
-    def until(self, wanted: bytes, within: float = 15) -> None:
+    def until(self, wanted: bytes, within: float = 60) -> None:
         """Read until something came since the last keys; fails when it does not."""
         end = time.monotonic() + within
         while wanted not in _text(self.seen[self.since :]):
@@ -69,7 +69,7 @@ class Terminal:
                 raise AssertionError(f"{wanted!r} did not come; {_text(self.seen)[-800:]!r}")
             self.read(0.1)
 
-    def until_quiet(self, seconds: float = 1.0, within: float = 15) -> None:
+    def until_quiet(self, seconds: float = 1.0, within: float = 60) -> None:
         """Read until nothing more comes."""
         end = time.monotonic() + within
         while self.read(seconds):
@@ -85,7 +85,7 @@ class Terminal:
         self.since = len(self.seen)
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
 
-    def ended(self, within: float = 20) -> int:
+    def ended(self, within: float = 60) -> int:
         """Its exit code; what it still writes is read."""
         end = time.monotonic() + within
         while self.process.poll() is None:
@@ -158,14 +158,14 @@ async def test_a_terminal_that_does_not_read_holds_nothing_up(tmp_path: Path) ->
     with on_terminal(tmp_path, "flicker") as terminal:
         await _fill(terminal, 70)
         terminal.send("&")
-        terminal.until(b"No job has run yet", 10)
+        terminal.until(b"No job has run yet")
 
 
 async def test_a_terminal_that_does_not_read_cannot_keep_it_from_ending(tmp_path: Path) -> None:
     with on_terminal(tmp_path, "flicker") as terminal:
         await _fill(terminal, 20)
         terminal.process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while terminal.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         assert terminal.process.returncode == 143
@@ -202,7 +202,7 @@ def test_a_job_left_to_its_host_is_open_for_the_next_console(tmp_path: Path) -> 
 def test_a_terminal_that_goes_away_ends_it(tmp_path: Path) -> None:
     with on_terminal(tmp_path) as terminal:
         os.close(terminal.master)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while terminal.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.05)
         assert terminal.process.returncode == 129
@@ -281,7 +281,7 @@ def test_ctrl_c_in_a_shell_is_the_shells(tmp_path: Path) -> None:
         terminal.process.send_signal(signal.SIGTERM)
 
 
-def _until(condition: Callable[[], object], within: float = 10) -> None:
+def _until(condition: Callable[[], object], within: float = 60) -> None:
     end = time.monotonic() + within
     while not condition():
         assert time.monotonic() < end

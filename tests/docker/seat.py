@@ -65,7 +65,7 @@ class Seat:
                 text = text[os.write(self.master, text) :]
             await asyncio.sleep(0.005)
 
-    async def until(self, wanted: bytes, within: float = 10.0) -> None:
+    async def until(self, wanted: bytes, within: float = 30.0) -> None:
         """Wait for something to appear."""
         deadline = time.monotonic() + within
         while wanted not in self.seen:

@@ -153,7 +153,7 @@ async def test_cancelling_ends_the_request(engine: Dockerd, registry: Registry) 
     with registry.held(after=500_000) as door:
         async with yard(engine) as one:
             going = asyncio.create_task(one.do("image pull", reference=door.name("app:1")))
-            await eventually(door.stopped.is_set, 15, "the pull got going")
+            await eventually(door.stopped.is_set, what="the pull got going")
             await eventually(lambda: one.jobs and one.jobs[-1].running[0].done > 0, 15, "it is measured")
             one.jobs[-1].cancel()
             done = await asyncio.wait_for(going, 5)

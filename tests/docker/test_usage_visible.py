@@ -94,7 +94,7 @@ async def test_where_nobody_looks_nothing_is_asked_and_old_figures_go(
         await eventually(lambda: fleet.containers["here/c0"].mem_used_bytes is None, 10, "too old to be told")
         count = len(asked)
         look_at(fleet, Ref("container", "here/c0"))
-        await eventually(lambda: figures(fleet)["c0"], 10)
+        await eventually(lambda: figures(fleet)["c0"])
         assert len(asked) > count
 
 

@@ -80,7 +80,7 @@ class Yard:
             row = self.row(kind, name)
             return row is not None and all(getattr(row, key) == value for key, value in state.items())
 
-        await eventually(there, 10, f"{kind.NOUN} {name} {state}: {self.row(kind, name)}")
+        await eventually(there, what=f"{kind.NOUN} {name} {state}: {self.row(kind, name)}")
         row = self.row(kind, name)
         assert row is not None
         return row

@@ -46,7 +46,7 @@ async def test_ages_and_states_take_no_notice(tmp_path: Path) -> None:
         row, reading = feed.fleet.find(Ref("node", "here")), feed.fleet.reading_of(Ref("node", "here"))
         assert isinstance(row, Node)
         assert reading is not None
-        assert 0 <= time.monotonic() - reading.taken_at < 5
+        assert 0 <= time.monotonic() - reading.taken_at < 60
         assert row.cpu_percent is None or 0 <= row.cpu_percent <= 100
     finally:
         await feed.close()

@@ -25,7 +25,7 @@ def a_witness(folder: Path, copy: Copy, every: int = 1000) -> Witness:
 async def test_the_journal_gets_the_whole_checkpoint(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
         journal.bind(str(tmp_path / "socket"))
-        journal.settimeout(5)
+        journal.settimeout(30)
         log = a_witness(tmp_path, journald(tmp_path / "socket"))
         await log.record(draft())
         await log.close()
