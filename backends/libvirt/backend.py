@@ -14,6 +14,7 @@ from backends.libvirt.verbs.cloning import CloneVerbs
 from backends.libvirt.verbs.console import ConsoleVerb
 from backends.libvirt.verbs.life import LifeVerbs
 from backends.libvirt.verbs.looking import LookingVerbs
+from backends.libvirt.verbs.pools import PoolVerbs
 from backends.libvirt.verbs.removing import RemoveVerbs
 from backends.libvirt.verbs.setting import SetVerbs
 from backends.libvirt.verbs.snapshots import SnapshotVerbs
@@ -22,11 +23,13 @@ INTERVAL_S = 5.0
 """libvirt tells by itself what happens; so often the figures are asked for."""
 
 
-class Libvirt(LifeVerbs, SnapshotVerbs, CloneVerbs, RemoveVerbs, SetVerbs, LookingVerbs, ConsoleVerb, Backend):
+class Libvirt(
+    LifeVerbs, SnapshotVerbs, CloneVerbs, RemoveVerbs, SetVerbs, LookingVerbs, ConsoleVerb, PoolVerbs, Backend
+):
     """Every node that may have a libvirt: those logged in to and this machine, unless ``libvirt: false``."""
 
     name = "libvirt"
-    nouns = ("vm",)
+    nouns = ("vm", "storage")
 
     def sources(self, inventory: Inventory) -> Sequence[Source]:
         """One per node that may have a libvirt; a node whose entry has mistakes is shown as a node only."""

@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app.backend import Asleep, Context, Emit, Source
@@ -17,11 +18,13 @@ from app.fleet import Reading
 from app.inventory.model import NodeEntry
 from app.link import Link
 from backends.found import LIBVIRT, found
+from backends.kinds.storage import Storage
 from backends.libvirt import answers
 from backends.libvirt.answers import LIST, SAVED, STATS, UUID
 from backends.libvirt.declared import declared, uri_of
 from backends.libvirt.definition import Definition, definition
 from backends.libvirt.failures import NoLibvirt, classified
+from backends.libvirt.pools import EVERY_S, pools, same
 from backends.libvirt.rows import GuestRows
 from backends.libvirt.session import Looks, OneByOne, Session
 from backends.node_rows import words
@@ -57,6 +60,8 @@ class NodeGuests:
         self._rows = GuestRows(source.name)
         self._definitions: dict[str, Definition] = {}
         self._told = False
+        self._pools: tuple[Storage, ...] = ()
+        self._pooled_at = float("-inf")
         self._begun: dict[str, float] = {}
         """Names of guests that were started since the last look, and when."""
         self._redefined: set[str] = set()
@@ -88,6 +93,7 @@ class NodeGuests:
                 error = caught
             answered = self._told
             self._told = False
+            self._pooled_at = float("-inf")
             failures = 0 if answered else failures + 1
             now = self._context.clock()
             lost_at = now if answered or lost_at is None else lost_at
@@ -106,6 +112,7 @@ class NodeGuests:
 
     def _forget(self) -> None:
         self._rows = GuestRows(self.source.name)
+        self._pools = ()
         self._definitions.clear()
 
     async def _until_there(self, entry: NodeEntry) -> None:
@@ -192,6 +199,10 @@ class NodeGuests:
         if failed is not None:
             raise classified(failed, self.source.name)
         at = self._looked_at = self._context.clock()
+        pooled = self._pools
+        if at - self._pooled_at >= EVERY_S:
+            self._pooled_at = at
+            self._pools = same(pooled, await pools(session, self.source.name))
         uuids = answers.uuids(listed)
         for name in self._begun.keys() & uuids.keys():
             self._rows.started(uuids[name], self._begun[name])
@@ -202,13 +213,13 @@ class NodeGuests:
         changed = self._rows.fold(uuids, answers.saved(kept), stats, self._definitions, nodes, at)
         if self._context.one_shot and not self._context.rows_only and not self._rows.rated:
             return  # a list is to have figures
-        if changed or not self._told:
-            self._told = True
+        first, self._told = not self._told, True
+        if changed or first:
             self._emit(self._reading(at))
-            if not self._rows.rows:
-                self._emit.alive()  # an empty reading alone looks like one that is still to come
-        else:
-            self._emit.alive()
+        if first or self._pools != pooled:
+            self._emit(replace(self._reading(at), topic="pools", items=self._pools))
+        if not changed or not (self._rows.rows or self._pools):
+            self._emit.alive()  # an empty reading alone looks like one that is still to come
 
     async def _define(self, session: Looks, uuids: dict[str, str]) -> None:
         """Read the definitions of guests that are new or were changed; a look does not fail by them."""

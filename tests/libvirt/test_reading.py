@@ -6,6 +6,8 @@ import pytest
 
 from app.fleet import Ref
 from app.inventory.model import NodeEntry, PingEntry
+from app.verb import Rows
+from backends.kinds.storage import Storage
 from tests.libvirt.watched import far, here, watching
 from tests.servers.libvirt import Libvirtd
 from tests.servers.sshd import Sshd
@@ -80,3 +82,22 @@ async def test_details_are_asked_for_only_when_somebody_looks(libvirt: Libvirtd)
         assert [cell.text for _, cell in sections["Notes"].lines] == ["first", "[b]second"]
         text = await seen.read("inspect", "hp/web")
         assert "<domain type='qemu'>" in text.text
+
+
+async def test_storage_pools_are_rows_with_what_is_on_them(libvirt: Libvirtd, sshd: Sshd) -> None:
+    libvirt.domain("web", start=False)
+    libvirt.virsh("vol-create-as", "images", "spare one.raw", "1M", "--format", "raw")
+    async with watching(far(sshd, libvirt.uri), sshd=sshd) as seen:
+        (pool,) = seen.deck.feed.fleet.of(Storage)
+        assert (pool.id, pool.state, pool.type, pool.host) == ("hp/images", "available", "dir", "hp")
+        assert pool.used_bytes is not None
+        assert pool.total_bytes is not None
+        assert 0 < pool.used_bytes < pool.total_bytes
+        declared = seen.deck.catalog.find("storage", "content")
+        assert declared is not None
+        rows = await seen.deck.look(declared, pool, {})
+        assert isinstance(rows, Rows)
+        assert [(one.name, one.format, one.guest) for one in rows.items] == [
+            ("spare one.raw", "raw", ""),
+            ("web-0.qcow2", "qcow2", "web"),
+        ]

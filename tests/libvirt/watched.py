@@ -17,7 +17,7 @@ from app.start import Start, open_deck
 from backends.kinds.vm_row import Vm
 from tests.servers.sshd import Sshd
 
-LIBVIRT = (Part("backends.kinds.vm:KIND", "backends.libvirt.backend:Libvirt"),)
+LIBVIRT = tuple(Part(f"backends.kinds.{noun}:KIND", "backends.libvirt.backend:Libvirt") for noun in ("vm", "storage"))
 
 
 def here(uri: str | None, name: str = "here", **rest: Any) -> NodeEntry:
