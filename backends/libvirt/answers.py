@@ -102,7 +102,7 @@ def _stats(values: Mapping[str, str], now: float) -> Stats:
         cpu_ns=number("cpu.time"),
         cores=number("vcpu.current") or number("vcpu.maximum"),
         mem_total_bytes=has and has * 1024,
-        mem_used_bytes=_memory(number, has, now) if state in ("running", "paused") else None,
+        mem_used_bytes=_memory(number, now) if state in ("running", "paused") else None,
         disk_total_bytes=total("block", "capacity"),
         disk_read_bytes=total("block", "rd.bytes"),
         disk_written_bytes=total("block", "wr.bytes"),
@@ -111,19 +111,16 @@ def _stats(values: Mapping[str, str], now: float) -> Stats:
     )
 
 
-def _memory(number: Callable[[str], int | None], has: int | None, now: float) -> int | None:
-    """What the guest itself says is in use, where its balloon driver does, else what of it is in the host's memory.
+def _memory(number: Callable[[str], int | None], now: float) -> int | None:
+    """What the guest itself says is in use, where its balloon driver does, and lately.
 
-    The latter counts QEMU's own memory as well and what the guest has given back: never more than it has.
+    What of it is in its node's memory is another thing: it never shrinks much, and says nothing of how full it is.
     """
     available, usable = number("balloon.available"), number("balloon.usable") or number("balloon.unused")
     told = number("balloon.last-update") or 0
-    if available is not None and usable is not None and usable <= available and now - told < _FRESH_S:
-        return 1024 * (available - usable)
-    rss = number("balloon.rss")
-    if rss is None:
+    if available is None or usable is None or usable > available or now - told >= _FRESH_S:
         return None
-    return 1024 * (min(rss, has) if has else rss)
+    return 1024 * (available - usable)
 
 
 def errors(answers: Sequence[str]) -> str | None:

@@ -76,6 +76,7 @@ async def test_details_are_asked_for_only_when_somebody_looks(libvirt: Libvirtd)
         told = await seen.read("details", "hp/web")
         sections = {one.title: one for one in told.sections}
         assert ("title", "shop") in [(label, cell.text) for label, cell in sections["Definition"].lines]
+        assert "in memory" in [label for label, _ in sections["Definition"].lines]
         assert [row[0].text for row in sections["Disks"].rows] == ["vda", "vdb"]
         assert sections["Disks"].rows[0][2].text == "16M"
         assert len(sections["Networks"].rows) == 1

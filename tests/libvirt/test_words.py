@@ -87,7 +87,7 @@ def test_a_guest_that_tells_of_its_memory_is_believed_while_that_is_new() -> Non
         "  balloon.usable=3000\n  balloon.last-update=1000\n  balloon.rss=9999\n"
     )
     assert answers.stats(told, 1010.0)["a"].mem_used_bytes == 1000 << 10
-    assert answers.stats(told, 9000.0)["a"].mem_used_bytes == 4096 << 10
+    assert answers.stats(told, 9000.0)["a"].mem_used_bytes is None
     assert answers.stats(told, 1010.0)["a"].mem_total_bytes == 4096 << 10
 
 

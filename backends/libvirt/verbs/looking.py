@@ -13,6 +13,7 @@ from backends.libvirt.verbs.base import Now, OnGuests, quoted
 _MOST_DISKS = 32
 _BLOCK = re.compile(r"^(Capacity|Allocation|Physical): +(\d+)", re.MULTILINE)
 _ADDRESS = re.compile(r"^ *(\S+) +([0-9a-f:]{17}|-) +(ipv4|ipv6|-) +(\S+)", re.MULTILINE)
+_RESIDENT = re.compile(r"^rss (\d{1,15})$", re.MULTILINE)
 _SOURCES = ("agent", "lease", "arp")
 """Who may know a guest's addresses, best first."""
 
@@ -29,12 +30,12 @@ class LookingVerbs(OnGuests):
         now = await self.fresh(target)
         disks = [one for one in now.definition.disks if one.target][:_MOST_DISKS]
         lines = [f"domblkinfo {now.uuid} {quoted(one.target)}" for one in disks]
-        lines.append(f"snapshot-list {now.uuid} --name")
+        lines += [f"snapshot-list {now.uuid} --name", f"dommemstat {now.uuid}"]
         if now.state == "running":
             lines += [f"domifaddr {now.uuid} --source {source}" for source in _SOURCES]
         told = await self.answers(target.source, *lines)
         snapshots = [name for name in told[len(disks)].split("\n") if name.strip() and not name.startswith("error: ")]
-        found = [_general(now, snapshots), _addresses(told[len(disks) + 1 :])]
+        found = [_general(now, snapshots, told[len(disks) + 1]), _addresses(told[len(disks) + 2 :])]
         rows = tuple(
             (
                 column.text(one.target),
@@ -57,12 +58,14 @@ class LookingVerbs(OnGuests):
         return Sections(tuple(one for one in found if one is not None and (one.rows or one.lines)))
 
 
-def _general(now: Now, snapshots: list[str]) -> Section:
+def _general(now: Now, snapshots: list[str], memory: str) -> Section:
     said = now.definition
+    resident = _RESIDENT.search(memory)
     shown = [
         ("uuid", column.text(now.uuid)),
         ("title", column.text(said.title)),
         ("machine", column.text(said.os)),
+        ("in memory", Cell("" if resident is None else f"{column.size_text(int(resident[1]) << 10)} of its node's")),
         ("screen", column.text(said.screen)),
         ("serial", Cell("yes" if said.serial else "no")),
         ("agent", Cell("has a channel for one" if said.agent else "no channel for one", Token.MUTED)),
