@@ -152,6 +152,6 @@ KIND: Kind[Storage] = Kind(
     json=as_json,
     empty=(
         "No storages were found.",
-        "Those of clusters named under 'proxmox:' in hosts.yaml fill this pane.",
+        "Name clusters under 'proxmox:' in hosts.yaml; libvirt is found by itself.",
     ),
 )

@@ -185,7 +185,7 @@ TASK_COLUMNS: tuple[Column[Any], ...] = (
     Column("GUEST", lambda t: Cell(column.clean(t.guest)), 6, priority=1, help="what it is about"),
     Column("NODE", lambda t: column.text(t.node), 8, priority=3, help="which hypervisor did it"),
     Column("TOOK", lambda t: _took(t), 5, "right", priority=2, help="how long it took"),
-    Column("BY", lambda t: column.text(t.user), 14, priority=4, help="who began it"),
+    Column("BY", lambda t: column.text(t.user), 18, priority=4, help="who began it"),
     Column("CLUSTER", lambda t: column.text(t.cluster), 8, priority=5, help="where"),
     Column("ENDED", lambda t: _ended(t), 24, priority=0, flex=True, help="how it ended"),
     Column("UPID", lambda t: column.text(t.upid), 66, wide=True, help="what 'vm task-log' takes"),
