@@ -57,7 +57,7 @@ def test_an_address_is_written_as_proxmox_has_it(said: str, expected: str) -> No
 
 @pytest.mark.parametrize(
     "said",
-    (
+    [
         "",
         "10.0.0.5",
         "10.0.0.300/24",
@@ -70,7 +70,7 @@ def test_an_address_is_written_as_proxmox_has_it(said: str, expected: str) -> No
         "ip6=10.0.0.5/24",
         "gw=10.0.0.1",
         "10.0.0.5/24,ip=10.0.0.6/24",
-    ),  # fmt: skip
+    ],
 )
 def test_what_is_no_address_is_refused(said: str) -> None:
     with pytest.raises(ConfigurationError):

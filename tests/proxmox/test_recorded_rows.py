@@ -26,9 +26,8 @@ from backends.proxmox.looking.parts import Layout
 from backends.proxmox.on_cluster import fresh_guest
 from backends.proxmox.storage_rows import StorageRows
 from backends.proxmox.turns import quorum, waiting
-from tests.conftest import need
+from tests.proxmox.reference import reference
 from tests.proxmox.test_rows_fold import beside, links
-from tests.servers.pve_schema import folder
 
 GUEST = r"/nodes/[^/]+/(?:qemu|lxc)/\d+"
 SHELF = Shelf("local", "pve1", ("pve1",))
@@ -42,11 +41,9 @@ def recorded(path: str) -> list[tuple[str, Any]]:
 
 
 def _recorded(path: str) -> Iterator[tuple[str, Any]]:
-    place = folder()
-    need(place is not None, "the reference data of Proxmox VE")
-    assert place is not None
+    place = reference()
     for part in ("fog-proxmox", "go-proxmox"):
-        for file in sorted((place / "proxmox" / "recorded" / part).glob("*.json")):
+        for file in sorted((place / "recorded" / part).glob("*.json")):
             for one in json.loads(file.read_text("utf-8"))["interactions"]:
                 asked, body = one["request"], one["response"].get("body")
                 good = one["response"]["status"] == 200 and bool(mapping(body))

@@ -30,27 +30,20 @@ from backends.proxmox.failures import (
 from backends.proxmox.permissions import Permissions
 from backends.proxmox.task_log import TaskLog, percent_of
 from backends.proxmox.upid import TaskEnd, Upid, end_of, is_upid
-from tests.conftest import need
 from tests.proxmox.raw_peer import Asked, answer, make_identity, raw_peer
+from tests.proxmox.reference import reference
 from tests.proxmox.talking import talking
-from tests.servers.pve_schema import folder
 
 _PARTS = ("fog-proxmox", "go-proxmox")
 
 
 def _recorded(name: str) -> Any:
-    place = folder()
-    need(place is not None, "the reference data of Proxmox VE")
-    assert place is not None
-    return json.loads((place / "proxmox" / "recorded" / name).read_text("utf-8"))
+    return json.loads((reference() / "recorded" / name).read_text("utf-8"))
 
 
 def _interactions() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    place = folder()
-    need(place is not None, "the reference data of Proxmox VE")
-    assert place is not None
     for part in _PARTS:
-        for file in sorted((place / "proxmox" / "recorded" / part).glob("*.json")):
+        for file in sorted((reference() / "recorded" / part).glob("*.json")):
             for one in json.loads(file.read_text("utf-8"))["interactions"]:
                 yield file.name, one["request"], one["response"]
 

@@ -1,20 +1,26 @@
-"""The official schema and the recorded answers: what judges the rest of this folder must be there to judge."""
+"""What judges the rest of this folder must be there to judge, or be said to be absent."""
 
 from __future__ import annotations
 
-import os
+import json
+from pathlib import Path
 
 import pytest
 
-from tests.conftest import REAL_REQUIRED
-from tests.servers.pve_schema import folder
+from tests.proxmox import reference
+from tests.servers.pve_schema import VERSIONS
 
 
-def test_the_reference_data_is_there_where_real_parts_are_required() -> None:
-    """``QUARTERDECK_SHARED`` names it; ``absent`` says in so many words that this machine has none."""
-    if folder() is None:
-        why = "neither QUARTERDECK_SHARED nor ../shared has proxmox/api-schema-pve9.json"
-        if REAL_REQUIRED and os.environ.get("QUARTERDECK_SHARED") != "absent":
-            pytest.fail(f"{why}; QUARTERDECK_SHARED=absent does without it")
-        pytest.skip(why)
-    assert folder() is not None
+def test_the_schemas_of_both_versions_are_there() -> None:
+    for name in VERSIONS.values():
+        assert json.loads((reference.reference().parent / "proxmox" / Path(name).name).read_text())
+
+
+@pytest.mark.parametrize(("named", "ends"), [("/nowhere", pytest.fail.Exception), ("absent", pytest.skip.Exception)])
+def test_where_real_parts_are_required_absence_must_be_said(
+    named: str, ends: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUARTERDECK_SHARED", named)
+    monkeypatch.setattr(reference, "REAL_REQUIRED", True)
+    with pytest.raises(ends):
+        reference.reference()

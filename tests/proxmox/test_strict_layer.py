@@ -13,24 +13,25 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from tests.proxmox.reference import reference
 from tests.proxmox.strict_asking import Asking
 from tests.servers.fakepve import Pve, PveProcess, StartPve
-from tests.servers.pve_schema import Schema, folder, refusals
+from tests.servers.pve_schema import Schema, refusals
 
 pytestmark = pytest.mark.real("fakepve")
 VM = "/nodes/pve1/qemu/101"
 
-_shared = folder()
-_JUDGE = _shared / "proxmox/recorded/official-http-layer" if _shared else None
-with_reference = pytest.mark.skipif(_JUDGE is None, reason="the Proxmox reference data is not beside this checkout")
+
+def judge() -> Path:
+    """What the official server decided and answered."""
+    return reference() / "recorded" / "official-http-layer"
 
 
-@with_reference
 def test_every_recorded_decision_of_the_official_validator_is_ours_too() -> None:
-    assert _JUDGE is not None
+    recorded = judge()
     schema = Schema.read("8.4")
     assert schema is not None
-    cases = cast("list[dict[str, Any]]", json.loads((_JUDGE / "param-validation.json").read_text())["cases"])
+    cases = cast("list[dict[str, Any]]", json.loads((recorded / "param-validation.json").read_text())["cases"])
     assert len(cases) > 300
     wrong = [
         (case["path"], case["why"], ours, theirs)
@@ -41,26 +42,25 @@ def test_every_recorded_decision_of_the_official_validator_is_ours_too() -> None
     assert not wrong
 
 
-@with_reference
 @pytest.mark.parametrize("version", ["8.4", "9.1"])
 def test_every_path_of_the_schema_is_found_again(version: str) -> None:
+    reference()
     schema = Schema.read(version)
     assert schema is not None
     lost = [path for path in schema.paths if (found := schema.find(path)) is None or found.template != path]
     assert not lost
 
 
-@with_reference
 def test_recorded_exchanges_are_answered_alike(pve_at: StartPve) -> None:
     """Status, reason and kind of body of what was sent to the official server, sent again."""
-    assert _JUDGE is not None
+    recorded = judge()
     pve = pve_at("8.4", scale=0)
     pve.expect_violations()
     for vmid in (100, 998, 9000):
         pve.add_vm(vmid, f"vm{vmid}", template=vmid == 9000)
     limited = pve.make_token("limited@pve!t", ("/", "VM.Audit"))
     compared = 0
-    for one in cast("list[dict[str, Any]]", json.loads((_JUDGE / "wire.json").read_text())["exchanges"]):
+    for one in cast("list[dict[str, Any]]", json.loads((recorded / "wire.json").read_text())["exchanges"]):
         head, _, body = one["request"].partition("\r\n\r\n")
         line, *fields = head.split("\r\n")
         method, path, _ = line.split(" ")
