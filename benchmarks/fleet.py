@@ -1,4 +1,8 @@
-"""Five hundred simulated hosts in the console: how long until all rows live, and what watching them costs."""
+"""Five hundred simulated hosts in the console: how long until all rows live, and what watching them costs.
+
+Nothing is declared on them, so every backend that finds by itself what it is about (engines, compose, projects,
+libvirt) has a source on each, which sleeps.
+"""
 
 from __future__ import annotations
 
