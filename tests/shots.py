@@ -45,7 +45,7 @@ from widgets.board import Board
 
 FOLDER = Path("shots")
 DOCS = Path("docs")
-IN_README = ("overview", "nodes", "containers", "confirm", "wallboard")
+IN_README = ("overview", "nodes", "containers", "guests", "confirm", "wallboard")
 """Scenes that the README shows, at 120×36."""
 SIZES = ((120, 36), (80, 24))
 LARGE = {

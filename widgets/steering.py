@@ -257,7 +257,9 @@ class Steering(Frame):
         elif verb.takes_target and place is not None and place.noun == verb.noun:
             targets, hidden = place.targets(), place.hidden_marks
         if verb.view or not self._refused(verb, targets):
-            self.begin(verb, targets, arguments=said.arguments, form=said.form, hidden=hidden)
+            # A typed command means what it means on the command line: all of them, where it names none.
+            every = {one.name: one.default for one in verb.params if one.row and not one.required}
+            self.begin(verb, targets, arguments={**every, **said.arguments}, form=said.form, hidden=hidden)
         elif targets or not verb.takes_target:
             # A key that is not there was hardly meant; a typed command was, and what refuses it is witnessed.
             self.act(verb, targets, said.arguments, hidden=hidden)

@@ -117,6 +117,17 @@ async def test_a_view_says_of_whom_it_is_and_stops_only_what_runs(tmp_path: Path
         assert not it.asking
 
 
+async def test_a_typed_view_is_of_all_and_a_key_of_the_row(tmp_path: Path) -> None:
+    async with guests(tmp_path) as it:
+        await filtered(it, "win-build")
+        await it.press("colon")
+        await it.type("vm tasks")
+        await it.press("enter")
+        await it.until(lambda: "TASKS  6" in it.screen(), "the tasks of all")
+        await it.press("escape", "t")
+        await it.until(lambda: "TASKS  lab/130  2" in it.screen(), "those of the row")
+
+
 async def test_where_a_guest_stands_is_no_snapshot(tmp_path: Path) -> None:
     async with guests(tmp_path) as it:
         await filtered(it, "^win-build")
