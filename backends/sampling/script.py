@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from app.errors import ConfigurationError
 
@@ -119,6 +120,7 @@ def _one_line(text: str) -> str:
     return " ".join(line for line in lines if line and not line.startswith("#")).replace("BOOT_ID", _MARK_FILE)
 
 
+@lru_cache(maxsize=1)
 def command() -> str:
     """The command line that starts the program, for ``sh -c``; its first line of input must be ``nonce_line``."""
     return _one_line(_PROGRAM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import lru_cache
 
 import asyncssh
 
@@ -16,6 +17,8 @@ from backends.ssh.jumps import Shared
 from backends.ssh.sessions import Buffer, Pipe, refusal
 
 _LEAVE_SECONDS = 2.0
+_of_samplers = lru_cache(maxsize=1)(portable)
+"""The one command line that all samplers share: it is kept for as long as each of them runs."""
 
 
 class RemoteChannel:
@@ -41,8 +44,7 @@ class RemoteChannel:
 
     async def start(self, shared: Shared, command: str, yields: bool) -> None:
         """Start the command; called once, by the link."""
-        request = portable(command)
-
+        request = _of_samplers(command) if yields else portable(command)
         sessions = shared.sessions
         try:
             seat, _ = await sessions.open(lambda: shared.hop.command(self._pipe, request), yields=yields)
