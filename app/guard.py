@@ -40,7 +40,7 @@ class Judgement:
 
 def _touches(patterns: Sequence[str], target: Resource, tags: frozenset[str]) -> str | None:
     """The first pattern that reaches a target by id, by name, by the node above it, or by tag."""
-    names = {target.id, target.name, target.source}
+    names = {*names_of(target), target.source}
     if target.parent is not None:
         names.add(target.parent.id)
     for pattern in patterns:

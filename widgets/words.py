@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 from app.deck import Deck
 from app.errors import ConfigurationError
 from app.fleet import Resource
-from app.inventory.pattern import Term, nearest, terms
+from app.inventory.pattern import Term, names_of, nearest, terms
+from app.inventory.pattern import meant as by_term
 from app.kind import AnyKind
 from app.verb import Param, Shape, Verb
 from widgets.form import Wrong, read_one
@@ -182,7 +182,7 @@ def meant(deck: Deck, kind: AnyKind, words: Sequence[str]) -> tuple[Resource, ..
     parts = terms(",".join(words))
     for term in parts:
         if not any(_means(deck, term, one) for one in known):
-            near = nearest(term.text, sorted({name for one in known for name in (one.id, one.name)}))
+            near = nearest(term.text, sorted({name for one in known for name in names_of(one)}))
             hint = f" (nearest: {near})" if near else ""
             raise ConfigurationError(f"no {kind.noun} is meant by '{term.text}'{hint}")
     adding = [term for term in parts if not term.sign]
@@ -195,13 +195,7 @@ def meant(deck: Deck, kind: AnyKind, words: Sequence[str]) -> tuple[Resource, ..
 
 
 def _means(deck: Deck, term: Term, one: Resource) -> bool:
-    if term.tag:
-        return any(fnmatchcase(tag, term.text) for tag in deck.tags(one))
-    if term.text in (one.id, one.name):
-        return True
-    if term.glob:
-        return fnmatchcase(one.id if "/" in term.text else one.name, term.text)
-    return term.text in deck.inventory.groups and term.text in deck.tags(one)
+    return by_term(term, one, deck.tags, deck.inventory.groups)
 
 
 def completions(typed: str, deck: Deck, themes: Callable[[], Sequence[str]]) -> list[str]:

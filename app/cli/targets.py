@@ -15,7 +15,8 @@ from app.deck import Deck
 from app.errors import ConfigurationError, Missing
 from app.fleet import Ref, Resource
 from app.inventory.model import Inventory, NodeEntry
-from app.inventory.pattern import Term, nearest, terms
+from app.inventory.pattern import Term, names_of, nearest, terms
+from app.inventory.pattern import meant as by_term
 from app.kind import AnyKind
 from app.verb import Verb
 
@@ -53,13 +54,7 @@ def chosen(parts: Sequence[Term], means: Callable[[Term], bool]) -> bool:
 
 
 def _means(deck: Deck, term: Term, one: Resource) -> bool:
-    if term.tag:
-        return any(fnmatchcase(tag, term.text) for tag in deck.tags(one))
-    if term.text in (one.id, one.name):
-        return True
-    if term.glob:
-        return fnmatchcase(one.id if "/" in term.text else one.name, term.text)
-    return term.text in deck.inventory.groups and term.text in deck.tags(one)
+    return by_term(term, one, deck.tags, deck.inventory.groups)
 
 
 def _check(
@@ -123,7 +118,7 @@ def _near(deck: Deck, kind: AnyKind, term: Term, known: Iterable[Resource]) -> s
         valid = sorted({tag for one in [*known, *deck.inventory] for tag in _tags_of(deck, one)})
     else:
         own = set(deck.inventory.nodes) if kind.by_source else set[str]()
-        valid = sorted({name for one in known for name in (one.id, one.name)} | own | set(deck.inventory.groups))
+        valid = sorted({name for one in known for name in names_of(one)} | own | set(deck.inventory.groups))
     near = nearest(term.text, valid)
     if near:
         return f" (nearest valid name: {'@' if term.tag else ''}{clean(near)})"

@@ -8,12 +8,13 @@ they do so from everything. Ansible's ``:&`` and ``:!`` are read as ``,&`` and `
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache, partial
 
 from app.errors import ConfigurationError
+from app.fleet import Resource
 from app.inventory.model import Inventory
 
 
@@ -55,6 +56,26 @@ def matches(pattern: str, name: str, tags: Collection[str] = ()) -> bool:
     a rule it is better to reach too far than not far enough. An empty pattern means nothing.
     """
     return _chosen(terms(pattern), lambda term: _means(term, name, tags))
+
+
+def names_of(resource: Resource) -> tuple[str, ...]:
+    """What a resource can be called: its id, its name, and its name at its source where ids are numbers."""
+    return tuple(dict.fromkeys((resource.id, resource.name, f"{resource.source}/{resource.name}")))
+
+
+def meant(term: Term, resource: Resource, tags: Callable[[Resource], Collection[str]], groups: Container[str]) -> bool:
+    """Whether a term of a command line means a resource: by id, name, glob of them, tag (``tags`` tells) or group.
+
+    A glob with a slash is for ids and names at a source, one without for names.
+    """
+    if term.tag:
+        return any(fnmatchcase(tag, term.text) for tag in tags(resource))
+    names = names_of(resource)
+    if term.text in names:
+        return True
+    if term.glob:
+        return any(fnmatchcase(name, term.text) for name in names if ("/" in name) is ("/" in term.text))
+    return term.text in groups and term.text in tags(resource)
 
 
 def _means(term: Term, name: str, tags: Collection[str]) -> bool:
