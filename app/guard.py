@@ -14,6 +14,7 @@ from app.backend import Allow, Ask, Intention, Refuse, Rule, Verdict
 from app.fleet import Fleet, Resource
 from app.inventory import matches
 from app.inventory.model import Rules
+from app.inventory.pattern import names_of
 from app.plan import Risk
 from app.verb import Verb
 

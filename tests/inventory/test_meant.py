@@ -45,7 +45,7 @@ def test_a_word_means(word: str, guest: bool, container: bool) -> None:
     (term,) = terms(word)
 
     def tags(one: Resource) -> frozenset[str]:
-        return one.tags | ({"edge"} if one is GUEST else set())
+        return one.tags | frozenset(["edge"] if one is GUEST else [])
 
     assert meant(term, GUEST, tags, {"edge"}) is guest
     assert meant(term, CONTAINER, tags, {"edge"}) is container
