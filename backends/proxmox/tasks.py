@@ -50,13 +50,13 @@ async def follow(
     if not is_upid(upid):
         return Result()
     task = Upid.parse(upid)
-    await report.handle(task.text)
-    if not report.wait:
-        return Result(message=f"begun as {task.text}", data={"upid": task.text, "task": "running"})
     log = TaskLog(client, task)
     try:
+        await report.handle(task.text)
+        if not report.wait:
+            return Result(message=f"begun as {task.text}", data={"upid": task.text, "task": "running"})
         exitstatus = await _watched(client, task, log, report, patience_s)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError:  # also one that comes while the name is being written down
         if stoppable:
             await _stopped(client, task, log, report)
         raise
@@ -71,18 +71,23 @@ async def called(
     stoppable: bool = True,
     patience_s: float = PATIENCE_S,
 ) -> Result:
-    """Make a call and follow the task that it begins: as ``follow``, and safe against a cancel between the two.
+    """Make a call and follow the task that it begins: as ``follow``, and safe against a cancel between the two."""
+    upid = await begun(client, call, report, stoppable=stoppable)
+    return await follow(client, upid, report, stoppable=stoppable, patience_s=patience_s)
+
+
+async def begun(client: Client, call: Callable[[], Awaitable[Any]], report: Report, *, stoppable: bool = True) -> Any:
+    """Make a call that may begin a task, and return its answer.
 
     A cancel that comes while the call is on its way waits for its answer, so that what was begun is written down and
     stopped, and never goes on without anybody knowing of it.
     """
     sending = asyncio.ensure_future(call())
     try:
-        upid = await asyncio.shield(sending)
+        return await asyncio.shield(sending)
     except asyncio.CancelledError:
         await _begun_and_cancelled(client, sending, report, stoppable)
         raise
-    return await follow(client, upid, report, stoppable=stoppable, patience_s=patience_s)
 
 
 async def _begun_and_cancelled(client: Client, sending: asyncio.Future[Any], report: Report, stoppable: bool) -> None:
@@ -125,9 +130,17 @@ def failure(result: Result, *, where: str = "") -> QuarterdeckError | None:
 
 async def succeeded(client: Client, upid: Any, report: Report, *, stoppable: bool = True) -> Result:
     """As ``follow``, and a task that failed raises what its words mean."""
-    result = await follow(client, upid, report, stoppable=stoppable)
-    node = Upid.parse(upid).node if is_upid(upid) else ""
-    error = failure(result, where=f"{client.name}/{node}" if node else client.name)
+    return _raised(client, await follow(client, upid, report, stoppable=stoppable))
+
+
+async def carried_out(client: Client, call: Callable[[], Awaitable[Any]], report: Report) -> Result:
+    """As ``called``, and a task that failed raises what its words mean."""
+    return _raised(client, await called(client, call, report))
+
+
+def _raised(client: Client, result: Result) -> Result:
+    upid = result.data.get("upid", "")
+    error = failure(result, where=f"{client.name}/{Upid.parse(upid).node}" if upid else client.name)
     if error is not None:
         raise error
     return result

@@ -128,6 +128,8 @@ async def opened(
 ) -> AsyncGenerator[Lab]:
     """A deck that watches the peer as cluster ``lab`` and has its rows."""
     monkeypatch.setenv("TOKEN_LAB", token or pve.token)
+    monkeypatch.setattr("backends.proxmox.tasks._STEPS_S", (0.05, 0.1))  # the peer is quicker than clusters are
+    monkeypatch.setattr("backends.proxmox.tasks._STOP_S", 30.0)  # and the machine may be busy
     front = Asked()
     deck = open_deck(
         Start(**start), parts=parts, inventory=load(written(folder, ("lab", pve), more=more, pin=pin, rules=rules))

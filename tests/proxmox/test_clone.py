@@ -330,12 +330,32 @@ async def test_a_clone_that_is_cancelled_is_stopped_at_the_cluster(
         await eventually(lambda: lab.handles(), within=30)
         (job,) = lab.deck.running_jobs
         job.cancel()
-        outcome = await asyncio.wait_for(work, 40)
+        outcome = await work
         said = "\n".join(job.log)
     assert (str(outcome.outcome), outcome.exit_code) == ("cancelled", 130)
     assert "web (lab/100) may be left half made" in said
     assert pve.requests("DELETE", "/tasks/")
     assert pve.requests("POST", "/status/start") == []
+
+
+async def test_a_clone_that_is_cancelled_before_its_task_is_known_is_stopped_all_the_same(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template(pve)
+    pve.take_seconds("qmclone", 3000.0)
+    pve.hold("POST", "/clone")
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        work = asyncio.create_task(lab.one("clone", "lab/9000", name="web"))
+        await eventually(pve.held)
+        (job,) = lab.deck.running_jobs
+        job.cancel()
+        await asyncio.sleep(0)
+        pve.release()
+        outcome = await work
+        (task,) = pve.tasks("qmclone")
+        assert lab.handles() == [task["upid"]]
+    assert (str(outcome.outcome), outcome.exit_code) == ("cancelled", 130)
+    assert [one["path"] for one in pve.requests("DELETE")] == [f"/nodes/pve1/tasks/{task['upid']}"]
 
 
 async def test_falsifying_a_clone_changes_nothing(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

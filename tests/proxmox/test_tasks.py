@@ -183,6 +183,28 @@ async def test_cancelling_while_the_call_is_on_its_way_leaves_nothing_behind(pve
     assert (await state(client, task["upid"])) is TaskEnd.ERROR
 
 
+async def test_cancelling_while_its_name_is_written_down_stops_the_task(pve: Pve, client: Client) -> None:
+    pve.take_seconds("qmstart", 30_000)
+    writing = asyncio.Event()
+
+    class Slow(RecordingReport):
+        """Writes for as long as it is let."""
+
+        async def handle(self, handle: str) -> None:
+            await super().handle(handle)
+            writing.set()
+            await asyncio.Event().wait()
+
+    upid, report = await _begun(client, pve), Slow()
+    following = asyncio.create_task(follow(client, upid, report))
+    await writing.wait()
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
+    assert [one["path"] for one in pve.requests("DELETE")] == [f"/nodes/pve1/tasks/{upid}"]
+    assert report.logs[-1] == f"the task {upid} was stopped"
+
+
 async def test_a_call_that_is_followed_or_refused(pve: Pve, client: Client) -> None:
     pve.add_vm(101, "web")
     report = RecordingReport()

@@ -21,7 +21,7 @@ from backends.proxmox.cluster import cluster_of
 from backends.proxmox.failures import Locked
 from backends.proxmox.lanes import guest_lane
 from backends.proxmox.on_cluster import FreshGuest, OnCluster
-from backends.proxmox.tasks import follow, retried_on_lock
+from backends.proxmox.tasks import called, retried_on_lock
 from backends.proxmox.verbs import privileges, spoken
 from backends.proxmox.verbs.privileges import Need
 
@@ -141,7 +141,7 @@ class Acting(OnCluster, VmVerbs):
     async def followed(self, client: Client, call: Call, report: Report, *, stoppable: bool = True) -> Result:
         """Make a call and follow the task that it starts; a call without one is over with its answer."""
         try:
-            return await follow(client, await call.send(client), report, stoppable=stoppable)
+            return await called(client, lambda: call.send(client), report, stoppable=stoppable)
         except asyncio.CancelledError:
             if not stoppable:
                 report.log("it is not safe to stop this half way: it goes on at the cluster")

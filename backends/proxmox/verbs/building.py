@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.column import clean
@@ -15,7 +16,7 @@ from backends.proxmox.cluster import Template
 from backends.proxmox.failures import Locked
 from backends.proxmox.lenient import flag, mapping, text, whole
 from backends.proxmox.on_cluster import FreshGuest
-from backends.proxmox.tasks import Pause, retried_on_lock, succeeded
+from backends.proxmox.tasks import Pause, carried_out, retried_on_lock
 from backends.proxmox.user_data import CLEAN, vendor_data
 from backends.proxmox.verbs.making import removal
 from backends.proxmox.verbs.recipe import disk_size
@@ -92,7 +93,7 @@ class Building:
     async def fetch(self, report: Report) -> Result:
         """Have the cluster fetch the image."""
         client = self._on.client(self._cluster)
-        await succeeded(client, await client.post(self._image.path, self._image.params), report)
+        await carried_out(client, partial(client.post, self._image.path, self._image.params), report)
         return Result(0, f"{self._image.volume} is there")
 
     async def write(self, report: Report) -> Result:
@@ -108,7 +109,7 @@ class Building:
 
         async def run() -> None:
             path = wire.path("nodes", self._node, "qemu")
-            await succeeded(client, await client.post(path, self.params), report)
+            await carried_out(client, partial(client.post, path, self.params), report)
 
         try:
             await retried_on_lock(run, report=report, pause=self._pause)
@@ -143,7 +144,7 @@ class Building:
             return Result(0, "it runs already")
         client = self._on.client(self._cluster)
         with self._on.doings(self._cluster).doing(self._template.vmid, "first boot"):
-            await succeeded(client, await client.post(self.path("status", "start")), report)
+            await carried_out(client, partial(client.post, self.path("status", "start")), report)
         if not self._template.agent:
             await self._put(report, "config", {"description": self._notes(Stage.BOOTED)})
         return Result(0, "it was started")
@@ -195,7 +196,7 @@ class Building:
             return not (await self.now()).runs
 
         if self._template.agent and not await off():
-            await succeeded(client, await client.post(self.path("status", "shutdown"), timeout=120), report)
+            await carried_out(client, partial(client.post, self.path("status", "shutdown"), timeout=120), report)
         await self._wait(report, off, "it to switch itself off")
         return Result(0, "it is off")
 
@@ -206,7 +207,7 @@ class Building:
             client = self._on.client(self._cluster)
 
             async def run() -> None:
-                await succeeded(client, await client.post(self.path("template")), report)
+                await carried_out(client, partial(client.post, self.path("template")), report)
 
             await retried_on_lock(run, report=report, pause=self._pause)
         return Result(0, "it is a template")
@@ -246,7 +247,7 @@ class Building:
         client = self._on.client(self._cluster)
 
         async def run() -> None:
-            await succeeded(client, await client.put(self.path(what), params), report)
+            await carried_out(client, partial(client.put, self.path(what), params), report)
 
         await retried_on_lock(run, report=report, pause=self._pause)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.column import clean
@@ -15,7 +16,7 @@ from backends.proxmox.cloud_init import Address, with_address
 from backends.proxmox.endpoint import Dropped
 from backends.proxmox.failures import IdTaken
 from backends.proxmox.lenient import whole
-from backends.proxmox.tasks import Pause, retried_on_lock, succeeded
+from backends.proxmox.tasks import Pause, begun, carried_out, retried_on_lock, succeeded
 from backends.proxmox.verbs.recipe import Recipe
 from backends.proxmox.verbs.spoken import call
 
@@ -145,7 +146,7 @@ class Making:
         client = self._on.client(self.recipe.source.cluster)
         upid: Any = None
         try:
-            upid = await self._begin()
+            upid = await self._begin(report)
             with self._on.doings(client.name).doing(self.vmid or 0, "clone"):
                 return await succeeded(client, upid, report)
         except IdTaken:
@@ -159,7 +160,7 @@ class Making:
                 report.log(f"{self} may be left half made: quarterdeck vm show {self.id}")
             raise
 
-    async def _begin(self) -> Any:
+    async def _begin(self, report: Report) -> Any:
         """Have it cloned under a number that is free; returns the task."""
         client = self._on.client(self.recipe.source.cluster)
         path = self._on.path(self.recipe.source, "clone")
@@ -167,7 +168,8 @@ class Making:
             async with self._number:
                 self.vmid = self._wanted or await free_id(self._on, client.name)
                 try:
-                    return await client.post(path, self._clone_params(self.vmid))
+                    params = self._clone_params(self.vmid)
+                    return await begun(client, partial(client.post, path, params), report)
                 except IdTaken:
                     if self._wanted is not None or race == RACES:
                         raise
@@ -220,7 +222,7 @@ class Making:
     async def _start(self, report: Report) -> Result:
         async def run() -> None:
             client = self._on.client(self.recipe.source.cluster)
-            await succeeded(client, await client.post(self._path("status", "start")), report)
+            await carried_out(client, partial(client.post, self._path("status", "start")), report)
 
         with self._on.doings(self.recipe.source.cluster).doing(self.vmid or 0, "start"):
             await self._made_usable(retried_on_lock(run, report=report, pause=self._pause), "was not started")
@@ -232,7 +234,7 @@ class Making:
 
         async def run() -> None:
             client = self._on.client(self.recipe.source.cluster)
-            await succeeded(client, await client.put(self._path(what), params), report)
+            await carried_out(client, partial(client.put, self._path(what), params), report)
 
         await retried_on_lock(run, report=report, pause=self._pause)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.column import clean, size_text
@@ -16,7 +17,7 @@ from backends.proxmox.failures import IdTaken, InvalidParameters
 from backends.proxmox.lenient import flag, rows, text, whole, words
 from backends.proxmox.names import check_name, check_vmid
 from backends.proxmox.on_cluster import GuestType
-from backends.proxmox.tasks import follow, retried_on_lock
+from backends.proxmox.tasks import begun, called, follow, retried_on_lock
 from backends.proxmox.verbs import privileges, spoken
 from backends.proxmox.verbs.acting import Acting
 from backends.proxmox.verbs.kept import Backup, backups_in
@@ -151,7 +152,7 @@ class RestoreVerbs(Acting):
                 path = making.path("status", "start")
 
                 async def once() -> Result:
-                    return await follow(client, await client.post(path), report)
+                    return await called(client, partial(client.post, path), report)
 
                 with self.doings(making.cluster).doing(making.vmid or 0, "start"):
                     result = await retried_on_lock(once, report=report)
@@ -170,7 +171,8 @@ class RestoreVerbs(Acting):
         for race in range(1, RACES + 1):
             making.vmid = making.wanted or await free_id(self, making.cluster)
             try:
-                upid = await client.post(making.path(), making.params(making.vmid))
+                call = partial(client.post, making.path(), making.params(making.vmid))
+                upid = await begun(client, call, report)
             except IdTaken:
                 if making.wanted is not None or race == RACES:
                     raise
