@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from app.backend import Allow, Refuse
 from app.fleet import Ref
+from backends.proxmox.permissions import Permissions
+from backends.proxmox.verbs.privileges import on_bridges
 from tests.proxmox.acting import opened
 from tests.servers.fakepve import Pve
 
@@ -86,6 +89,75 @@ async def test_an_option_may_need_more_than_its_verb(pve: Pve, tmp_path: Path, m
     assert "Datastore.AllocateSpace on /storage/local" in backup.message
     assert {str(one.outcome) for one in (memory, start, backup)} == {"refused"}
     assert (str(cores.outcome), str(back.outcome)) == ("done", "done")
+
+
+CLONES = ("/", *READS[1:], "VM.Clone", "VM.Allocate", "Datastore.AllocateSpace")
+BRIDGE = "/sdn/zones/localnetwork/vmbr0"
+
+
+async def test_the_bridges_of_a_clones_cards_are_asked_about_before_anything_is_made(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(9000, "golden", template=True)
+    token = pve.make_token("ops@pve!clones", CLONES)
+    async with opened(tmp_path, monkeypatch, pve, token=token) as lab:
+        refused = await lab.one("clone", "lab/9000", name="web")
+        many = await lab.one("spawn", "lab/9000", name="web", count=2, start=False, mode="falsify")
+        assert lab.called() == []
+    assert (str(refused.outcome), refused.exit_code) == ("refused", 4)
+    assert f"ops@pve!clones may not do this: it needs SDN.Use on {BRIDGE}" in refused.message
+    assert f"SDN.Use on {BRIDGE}" in many.message
+
+
+@pytest.mark.parametrize("path", [BRIDGE, "/sdn/zones/localnetwork", "/sdn"])
+async def test_a_right_to_the_bridge_or_above_it_will_do(
+    path: str, pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(9000, "golden", template=True)
+    token = pve.make_token("ops@pve!clones", CLONES, (path, "SDN.Use"))
+    async with opened(tmp_path, monkeypatch, pve, token=token) as lab:
+        outcome = await lab.one("clone", "lab/9000", name="web")
+    assert outcome.exit_code == 0, outcome.message
+
+
+class Knows:
+    """A login with rights, and the version it asks for."""
+
+    def __init__(self, rights: dict[str, dict[str, int]], version: str = "9.1.5") -> None:
+        self.permissions = Permissions.of(rights)
+        self._version = version
+        self.asked: list[str] = []
+
+    def missing(self, path: str, *names: str) -> tuple[str, ...]:
+        """As a client has it."""
+        return self.permissions.missing(path, *names)
+
+    async def get(self, path: str) -> dict[str, str]:
+        """What version it is."""
+        self.asked.append(path)
+        return {"version": self._version}
+
+
+@pytest.mark.parametrize(
+    ("rights", "version", "missing"),
+    [
+        ({"/": {}}, "9.1.5", ["SDN.Use on /sdn/zones/localnetwork/vmbr0"]),
+        ({"/": {}}, "8.0.3", ["SDN.Use on /sdn/zones/localnetwork/vmbr0"]),
+        ({"/": {}}, "7.4-3", []),
+        ({"/": {}}, "", []),
+        ({"/": {}, "/sdn/zones/localnetwork/vmbr0/7": {"SDN.Use": 1}}, "9.1.5", []),
+        ({"/": {}, "/sdn/zones/lan": {"SDN.Use": 1}}, "9.1.5", []),
+        ({"/": {}, "/sdn/zones/lan/vmbr0": {"SDN.Use": 1}}, "9.1.5", []),
+        ({"/": {}, "/sdn/zones/lan/other": {"SDN.Use": 1}}, "9.1.5", ["SDN.Use on /sdn/zones/localnetwork/vmbr0"]),
+    ],
+)
+async def test_whether_a_bridge_is_open_goes_by_zone_vlan_and_version(
+    rights: dict[str, dict[str, int]], version: str, missing: list[str]
+) -> None:
+    knows = Knows(rights, version)
+    config = {"net0": "virtio=BC:24:11:00:00:01,bridge=vmbr0,tag=7", "net1": "user", "name": "bridge=x"}
+    needs = await on_bridges(cast("Any", knows), config)
+    assert [need.words for need in needs if need.missing(cast("Any", knows))] == missing
 
 
 async def test_a_right_that_was_taken_away_meanwhile_is_named_by_the_cluster_itself(

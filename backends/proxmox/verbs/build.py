@@ -25,7 +25,7 @@ from backends.proxmox.user_data import boots
 from backends.proxmox.verbs.acting import Acting
 from backends.proxmox.verbs.building import Building, Snippet
 from backends.proxmox.verbs.making import removal
-from backends.proxmox.verbs.privileges import check
+from backends.proxmox.verbs.privileges import check, on_bridges
 from backends.proxmox.verbs.recipe import StorageRow, storages_on
 from backends.proxmox.verbs.spoken import call
 from backends.proxmox.verbs.template_image import Image, find_image
@@ -73,7 +73,8 @@ class BuildVerbs(Acting):
         building = Building(
             self, owner.name, node, template, image=image, params=params, snippet=snippet, pause=self.look_pause
         )
-        held = await check(client, needs_of(template, node, storage, image), where=building.id)
+        held = [*await check(client, needs_of(template, node, storage, image), where=building.id)]
+        held += await check(client, await on_bridges(client, params), where=building.id)
         steps = self._steps(building, template, image, snippet, keys, there, stage)
         lane = storage_lane(owner.name, storage, node=None if known.get(storage, OWN).shared else node)
         made: list[Step] = []

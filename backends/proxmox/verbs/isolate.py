@@ -18,6 +18,7 @@ from backends.proxmox.lanes import guest_lane
 from backends.proxmox.lenient import flag, mapping, rows, text
 from backends.proxmox.on_cluster import FreshGuest
 from backends.proxmox.tasks import retried_on_lock
+from backends.proxmox.verbs import privileges
 from backends.proxmox.verbs.acting import Acting, Call, Method
 
 _SHOWN = {"insert": "added", "move": "moved", "switch on": "switched on", "remove": "removed"}
@@ -51,6 +52,9 @@ class IsolateVerbs(Acting):
         notes = list(_notes(target, before, network))
         if not found:
             return Plan(notes=[f"{target.id}: has the rules of {clean(network.name)} already", *notes])
+        touched = {change.card: now.config.get(change.card) for change in found if change.what == "card"}
+        client = self.client(target)
+        held += await privileges.check(client, await privileges.on_bridges(client, touched), where=target.id)
         steps: list[Step] = []
         for number, change in enumerate(found):
             last = change is found[-1]

@@ -5,14 +5,16 @@ From the API's own declarations (``permissions`` in the schema of 8.4 and 9.1).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.errors import QuarterdeckError, Refused
 from app.verb import Verb
 from backends.kinds.vm_row import Vm
 from backends.proxmox import wire
+from backends.proxmox.lenient import mapping, text
 
 if TYPE_CHECKING:
     from backends.proxmox.client import Client
@@ -25,6 +27,8 @@ class Need:
     path: str
     """``/vms/101``, ``/storage/nfs``."""
     any_of: tuple[str, ...]
+    or_at: tuple[str, ...] = ()
+    """Paths at which it does as well."""
 
     @property
     def words(self) -> str:
@@ -33,7 +37,8 @@ class Need:
 
     def missing(self, client: Client) -> bool:
         """Whether none of them is certainly held; False while nothing is known."""
-        return len(client.missing(self.path, *self.any_of)) == len(self.any_of)
+        paths = (self.path, *self.or_at)
+        return all(len(client.missing(path, *self.any_of)) == len(self.any_of) for path in paths)
 
 
 _POWER = ("VM.PowerMgmt",)
@@ -84,6 +89,52 @@ def on_guest(vmid: int | str, *any_of: str) -> Need:
 def on_storage(storage: str, *any_of: str) -> Need:
     """A need at one storage."""
     return Need(wire.path("storage", storage), any_of)
+
+
+_CARD = re.compile(r"net\d+")
+_BRIDGE = re.compile(r"(?:^|,)bridge=([^,]+)")
+_TAG = re.compile(r"(?:^|,)tag=(\d+)")
+_ZONES = "/sdn/zones"
+_BRIDGES_SINCE = 8
+"""The major version of Proxmox VE from which on bridges are asked about; older ones do not know the privilege."""
+
+
+async def on_bridges(client: Client, config: Mapping[str, Any]) -> tuple[Need, ...]:
+    """The needs at the bridges that the network cards of a configuration are on, each once (PVE::GuestHelpers).
+
+    A right to the VLAN of a card alone does as well, and so does one in another zone: which one a bridge of that name
+    is in only Proxmox knows. One request where a need is not met, and none otherwise.
+    """
+    found: dict[str, Need] = {}
+    for key in sorted(config):
+        bridge = _BRIDGE.search(str(config[key])) if _CARD.fullmatch(key) else None
+        if bridge is None:
+            continue
+        tag = _TAG.search(str(config[key]))
+        at = [wire.path("sdn", "zones", zone, bridge[1]) for zone in ("localnetwork", *_zones(client))]
+        at += [f"{one}/{tag[1]}" for one in at] if tag else []
+        found[key] = Need(at[0], ("SDN.Use",), tuple(at[1:]))
+    needs = tuple(dict.fromkeys(found.values()))
+    if any(need.missing(client) for need in needs) and not await _asks_about_bridges(client):
+        return ()
+    return needs
+
+
+def _zones(client: Client) -> list[str]:
+    """The zones that the login's rights name."""
+    known = client.permissions.known or {}
+    zones = {path.split("/")[3] for path in known if path.startswith(f"{_ZONES}/")}
+    return sorted(zones - {"localnetwork"})
+
+
+async def _asks_about_bridges(client: Client) -> bool:
+    """Whether this version knows the privilege; where that cannot be told Proxmox itself decides."""
+    try:
+        version = text(mapping(await client.get("/version")).get("version"))
+    except QuarterdeckError:
+        return False
+    major = version.partition(".")[0]
+    return major.isdecimal() and int(major) >= _BRIDGES_SINCE
 
 
 def of_verb(verb: str, vmid: int | str) -> tuple[Need, ...]:

@@ -17,7 +17,7 @@ from backends.proxmox.lenient import flag, mapping, rows, text
 from backends.proxmox.names import check_tags
 from backends.proxmox.on_cluster import FreshGuest
 from backends.proxmox.verbs.acting import Acting
-from backends.proxmox.verbs.privileges import Need, check, on_storage
+from backends.proxmox.verbs.privileges import Need, check, on_bridges, on_storage
 from backends.proxmox.verbs.recipe import (
     Check,
     Growth,
@@ -90,6 +90,7 @@ class Recipes(Acting):
         wanted = [
             *_needs(asked, client, settings, grow),
             *(on_storage(one, "Datastore.AllocateSpace") for one in sorted(disks)),
+            *await on_bridges(client, source.config),
         ]
         checks += await check(client, wanted, where=target.id)
         return Recipe(
