@@ -95,7 +95,7 @@ class VmVerbs:
         """Make a new guest from it: linked to a template, a full copy of any other."""
         raise Unsupported
 
-    @verb(key="n", risk=Risk.SAFE, carried=True)
+    @verb(key="n", risk=Risk.DISRUPTS, carried=True)
     async def spawn(
         self,
         target: Vm,

@@ -63,11 +63,11 @@ def cluster(pve: Pve, folder: Path) -> Path:
 
 
 def measured(left: Left) -> Left:
-    """Without what each task is given anew: its process, its moment."""
+    """Without what each task is given anew, its process and its moment; steps that run side by side in one order."""
     for entry in left:
         for name in ("handle", "message"):
             entry[name] = re.sub(r"UPID:(\w+):[0-9A-F:]+:", r"UPID:\1:…:", entry[name] or "")
-    return left
+    return sorted(left, key=lambda one: (one["phase"] != "intent", one["phase"], one["plan"], one["handle"]))
 
 
 @pytest.mark.real("fakepve")
