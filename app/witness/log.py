@@ -212,7 +212,9 @@ class Witness:
         return future
 
     async def _answer(self, future: asyncio.Future[int | WitnessError]) -> int:
-        answer = await asyncio.wait_for(asyncio.shield(future), WRITE_TIMEOUT)
+        # Not wait_for: that of Python 3.11 swallows a cancel that comes with the answer, and the work would go on.
+        async with asyncio.timeout(WRITE_TIMEOUT):
+            answer = await asyncio.shield(future)
         if isinstance(answer, WitnessError):
             raise answer
         return answer

@@ -50,6 +50,27 @@ async def test_an_entry_keeps_every_field(tmp_path: Path) -> None:
     assert len(entry.time) == len("2025-11-20T09:41:03.120000Z")
 
 
+@pytest.mark.parametrize("how", ["begin", "record"])
+async def test_a_cancel_that_comes_with_the_answer_counts(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = a_witness(tmp_path)
+    answered: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def submit(request: Request) -> asyncio.Future[int]:
+        return answered
+
+    monkeypatch.setattr(log, "_submit", submit)
+    waiting = asyncio.create_task(getattr(log, how)(draft()))
+    await asyncio.sleep(0)
+    answered.set_result(7)
+    await asyncio.sleep(0)  # it has its answer by now, and has not gone on with it
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await log.close()
+
+
 async def test_the_hash_covers_the_very_bytes_before_it(tmp_path: Path) -> None:
     chain = build(tmp_path, 3)
     previous = GENESIS
