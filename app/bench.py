@@ -10,7 +10,7 @@ from typing import Any
 from app.backend import Backend, Intention, Reservation, Rule
 from app.errors import QuarterdeckError, Refused
 from app.fleet import Fleet, Ref
-from app.guard import Check, Judgement, Tagged, judge
+from app.guard import Above, Check, Judgement, Tagged, judge, parent_alone
 from app.inventory.model import Rules
 from app.plan import Plan, Proof
 
@@ -38,6 +38,7 @@ class Bench:
         *,
         read_only: bool,
         places: Sequence[Tagged] = (),
+        above: Above = parent_alone,
     ) -> Judgement:
         """Gather what every rule wants to know and weigh the plan; raises Refused where a rule cannot look."""
         rules = self._rules()
@@ -50,6 +51,7 @@ class Bench:
             read_only=read_only,
             evidence=list(zip(rules, found, strict=True)),
             places=places,
+            above=above,
         )
 
     async def _gather(self, rule: Rule, intention: Intention, fleet: Fleet) -> Any:

@@ -29,6 +29,7 @@ from app.kind import AnyKind
 from app.lanes import Lanes
 from app.ledger import Ledger
 from app.order import Answer, Front, NoFront, Order, Question, TakesTurns, outcome_of
+from app.owner import ids_above
 from app.plan import Plan
 from app.planning import Planner, places_of
 from app.rejoining import Loose, Rejoining
@@ -102,7 +103,15 @@ class Deck:
         return verdict
 
     def _ruled(self, verb: Verb, targets: Sequence[Resource]) -> Verdict:
-        return permit(verb, self._tagged(targets), self.inventory.rules, read_only=self.read_only)
+        rules = self.inventory.rules
+        return permit(verb, self._tagged(targets), rules, read_only=self.read_only, above=self.stands_on)
+
+    def stands_on(self, target: Resource) -> tuple[str, ...]:
+        """The ids of all that a resource runs on, down to the node, and of the node that it is itself."""
+        kind = self.kinds.get(target.NOUN)
+        same = kind.same(target) if kind is not None and kind.same is not None else None
+        above = ids_above(self.feed.fleet, target)
+        return above if same is None else (*above, same.id)
 
     def tags(self, target: Resource) -> frozenset[str]:
         """The tags of a resource, of everything above it, and of the node it is on.
@@ -234,6 +243,7 @@ class Deck:
             self.feed.fleet,
             read_only=self.read_only,
             places=self._tagged(places),
+            above=self.stands_on,
         )
 
     def _question(

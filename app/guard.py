@@ -6,7 +6,7 @@ once before the operator is asked and again after the answer, because the world 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ from app.verb import Verb
 
 Tagged = tuple[Resource, frozenset[str]]
 """A resource and the tags that reach it, from above as well."""
+
+Above = Callable[[Resource], Iterable[str]]
+"""The ids of what a resource stands on; a rule that names one of them reaches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +42,32 @@ class Judgement:
     checks: tuple[Check, ...] = ()
 
 
-def _touches(patterns: Sequence[str], target: Resource, tags: frozenset[str]) -> str | None:
-    """The first pattern that reaches a target by id, by name, by the node above it, or by tag."""
-    names = {*names_of(target), target.source}
-    if target.parent is not None:
-        names.add(target.parent.id)
+def parent_alone(target: Resource) -> tuple[str, ...]:
+    """What a resource itself says that it stands on."""
+    return (target.parent.id,) if target.parent is not None else ()
+
+
+def _touches(patterns: Sequence[str], target: Resource, tags: frozenset[str], above: Above) -> str | None:
+    """The first pattern that reaches a target by id, by name, by what it stands on, or by tag."""
+    if not patterns:
+        return None
+    names = {*names_of(target), target.source, *above(target)}
     for pattern in patterns:
         if any(matches(pattern, name, tags) for name in names):
             return pattern
     return None
 
 
-def permit(verb: Verb, targets: Sequence[Tagged], rules: Rules, *, read_only: bool) -> Verdict:
+def permit(
+    verb: Verb, targets: Sequence[Tagged], rules: Rules, *, read_only: bool, above: Above = parent_alone
+) -> Verdict:
     """Whether the verb may be considered at all for these targets, or at these places."""
     if verb.view:
         return Allow()
     if read_only:
         return Refuse("this console is read-only", "read-only")
     for target, tags in targets:
-        pattern = _touches(rules.read_only, target, tags)
+        pattern = _touches(rules.read_only, target, tags, above)
         if pattern is not None:
             return Refuse(f"'{target.id}' is read-only by the rule '{pattern}'", "rules.read_only")
     return Allow()
@@ -83,6 +93,7 @@ def judge(
     read_only: bool,
     evidence: Sequence[tuple[Rule, Any]] = (),
     places: Sequence[Tagged] = (),
+    above: Above = parent_alone,
 ) -> Judgement:
     """Weigh the plan: preconditions, rules of the configuration, rules of backends on their evidence; pure.
 
@@ -94,7 +105,7 @@ def judge(
     refusal: Refuse | None = None
     asks: list[Ask] = []
 
-    verdict = permit(intention.verb, touched, rules, read_only=read_only)
+    verdict = permit(intention.verb, touched, rules, read_only=read_only, above=above)
     checks.append(Check("allowed by rules", isinstance(verdict, Allow), _words(verdict)))
     if isinstance(verdict, Refuse):
         refusal = verdict
@@ -122,7 +133,7 @@ def judge(
         asks.append(Ask("something will be disturbed"))
     if risk > Risk.SAFE:
         for target, tags in touched:
-            pattern = _touches(rules.type_name, target, tags)
+            pattern = _touches(rules.type_name, target, tags, above)
             if pattern is not None:
                 asks.append(Ask(f"'{target.name}' wants its name typed by the rule '{pattern}'", type_name=True))
                 break
@@ -149,4 +160,15 @@ def typed_name(targets: Sequence[Resource], verb: Verb) -> str:
     return f"{verb.name} {len(targets)}"
 
 
-__all__ = ["Check", "Judgement", "Tagged", "judge", "needs_why", "permit", "risk_of", "typed_name"]
+__all__ = [
+    "Above",
+    "Check",
+    "Judgement",
+    "Tagged",
+    "judge",
+    "needs_why",
+    "parent_alone",
+    "permit",
+    "risk_of",
+    "typed_name",
+]

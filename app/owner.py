@@ -8,6 +8,17 @@ from app.fleet import Fleet, Ref, Resource
 from app.kind import AnyKind
 
 
+def ids_above(fleet: Fleet, resource: Resource) -> tuple[str, ...]:
+    """The ids of what a resource runs on, what that runs on, and so on; a loop of parents ends."""
+    found: list[str] = []
+    at = resource.parent
+    while at is not None and at.id not in found:
+        found.append(at.id)
+        row = fleet.find(at)
+        at = row.parent if row is not None else None
+    return tuple(found)
+
+
 def owner(fleet: Fleet, kinds: Iterable[AnyKind], resource: Resource) -> Resource | None:
     """What it runs on: its parent, else the resource of another kind that is the same machine; ``None`` for neither.
 

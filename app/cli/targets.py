@@ -18,6 +18,7 @@ from app.inventory.model import Inventory, NodeEntry
 from app.inventory.pattern import Term, names_of, nearest, terms
 from app.inventory.pattern import meant as by_term
 from app.kind import AnyKind
+from app.owner import ids_above
 from app.verb import Verb
 
 MANY = 8
@@ -151,23 +152,12 @@ def _within(deck: Deck, known: list[Resource], on: str) -> list[Resource]:
     def means(term: Term, one: Resource) -> bool:
         if term.tag:
             return any(fnmatchcase(tag, term.text) for tag in deck.tags(one))
-        names = [one.id, one.source, *_above(deck, one)]
+        names = [one.id, one.source, *ids_above(deck.feed.fleet, one)]
         if any(fnmatchcase(name, term.text) for name in names):
             return True
         return term.text in deck.inventory.groups and term.text in deck.tags(one)
 
     return [one for one in known if chosen(parts, lambda term, one=one: means(term, one))]
-
-
-def _above(deck: Deck, one: Resource) -> list[str]:
-    """The ids of what a resource runs on, what that runs on, and so on; a loop of parents ends."""
-    found: list[str] = []
-    at = one.parent
-    while at is not None and at.id not in found:
-        found.append(at.id)
-        row = deck.feed.fleet.find(at)
-        at = row.parent if row is not None else None
-    return found
 
 
 def _limits(

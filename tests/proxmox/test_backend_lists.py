@@ -6,15 +6,18 @@ import time
 
 import pytest
 
+from app.backend import Refuse
+from app.deck import Order
 from app.fleet import Ref
-from app.inventory.model import NodeEntry, SshEntry
+from app.inventory.model import NodeEntry, Rules, SshEntry
+from app.job import Ended
 from tests.proxmox.watched import entry, watching
 from tests.servers.fakepve import Pve, StartPve
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("fakepve")
 
-WITHIN = 20.0
+WITHIN = 30.0
 NOISY = "[@click=app.quit()]x[/]"
 
 
@@ -170,3 +173,45 @@ async def test_a_login_that_is_not_shown_backups_does_not_say_that_there_are_non
         seen = len(pve.requests(containing="/cluster/resources"))
         await eventually(lambda: len(pve.requests(containing="/cluster/resources")) > seen + 1, WITHIN)
         assert not lists.vm("lab/101").backups_known
+
+
+@pytest.mark.parametrize(
+    ("rule", "refused"),
+    [
+        ("lab", {"lab/101", "lab/102", "lab/103"}),
+        ("@rack1", {"lab/101", "lab/103"}),
+        ("hp", {"lab/101", "lab/103"}),  # pve1 is that node, and both stand on pve1
+        ("lab/pve2", {"lab/102"}),
+        ("db", {"lab/103"}),  # the node that the guest is
+        ("@prod", {"lab/102", "lab/103"}),  # its own tag, and that of the node that it is
+        ("dc", {"dc/101"}),
+        ("dc,lab/pve2", {"dc/101", "lab/102"}),
+    ],
+)
+async def test_rules_of_a_cluster_a_hypervisor_and_a_node_reach_guests(
+    pve_at: StartPve, monkeypatch: pytest.MonkeyPatch, rule: str, refused: set[str]
+) -> None:
+    lab, dc = pve_at(), pve_at()
+    lab.add_node("pve2")
+    lab.add_vm(101, "web", status="running")
+    lab.add_vm(102, "api", status="running", node="pve2", config={"tags": "prod"})
+    lab.add_vm(103, "other-name", status="running")
+    dc.add_vm(101, "web", status="running")
+    nodes = [
+        NodeEntry(name="hp", ssh=SshEntry(host="10.9.9.1"), tags=frozenset({"rack1"})),
+        NodeEntry(name="db", ssh=SshEntry(host="10.9.9.3"), tags=frozenset({"prod"})),
+    ]
+    clusters = {
+        "lab": entry(lab, monkeypatch, node_map={"pve1": "hp", "103": "db"}),
+        "dc": entry(dc, monkeypatch),
+    }
+    async with watching(clusters, nodes=nodes, rules=Rules(read_only=tuple(rule.split(",")))) as lists:
+        stop = lists.deck.catalog.find("vm", "stop")
+        assert stop is not None
+        greyed = {id for id, one in lists.vms.items() if isinstance(lists.deck.permitted(stop, [one]), Refuse)}
+        assert greyed == refused
+        orders = [Order(verb=stop, targets=(Ref("vm", id),), why="a test") for id in sorted(lists.vms)]
+        told = [outcome for order in orders for outcome in await lists.deck.perform(order)]
+        assert {one.id for one in told if one.outcome is Ended.REFUSED} >= refused
+        asked = [one["path"] for peer in (lab, dc) for one in peer.requests("POST")]
+        assert not asked  # nobody answers here, so what is not refused is declined

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.deck import Deck
 from app.fleet import Reading, ReadingKey, Ref
-from app.inventory.model import Inventory, NodeEntry
+from app.inventory.model import Inventory, NodeEntry, Rules
 from app.registry import Part
 from app.start import Start, open_deck
 from app.view import View
@@ -29,6 +29,8 @@ def entry(pve: Pve, monkeypatch: Any, *, token: str | None = None, **rest: Any) 
     """A cluster's entry of hosts.yaml; the token goes by the environment, as an operator's would."""
     name = f"PVE_TOKEN_{pve.host.replace('.', '_')}"
     monkeypatch.setenv(name, token or pve.token)
+    # So short an interval would leave too little time for connecting where the machine is busy.
+    monkeypatch.setattr("backends.proxmox.urls._SHORTEST_CONNECT_S", 20.0)
     return {"url": pve.url, "token": f"${{{name}}}", "fingerprint": pve.fingerprint, "interval": QUICK_S, **rest}
 
 
@@ -72,19 +74,27 @@ class Lists:
         return await self.deck.look(declared, target, arguments)
 
 
-def inventory_of(clusters: Mapping[str, Any], nodes: Iterable[NodeEntry] = ()) -> Inventory:
-    """What hosts.yaml with these clusters and nodes says."""
+def inventory_of(clusters: Mapping[str, Any], nodes: Iterable[NodeEntry] = (), rules: Rules | None = None) -> Inventory:
+    """What hosts.yaml with these clusters, nodes and rules says."""
     return Inventory(
-        nodes={one.name: one for one in nodes}, extra=MappingProxyType({"proxmox": dict(clusters)}), trusted=True
+        nodes={one.name: one for one in nodes},
+        rules=rules or Rules(),
+        extra=MappingProxyType({"proxmox": dict(clusters)}),
+        trusted=True,
     )
 
 
 @asynccontextmanager
 async def watching(
-    clusters: Mapping[str, Any], *, nodes: Iterable[NodeEntry] = (), wait: float = 20.0, **start: Any
+    clusters: Mapping[str, Any],
+    *,
+    nodes: Iterable[NodeEntry] = (),
+    rules: Rules | None = None,
+    wait: float = 60.0,
+    **start: Any,
 ) -> AsyncGenerator[Lists]:
     """A deck that watches clusters; ``wait`` is how long for their first readings."""
-    deck = open_deck(Start(**start), parts=PROXMOX, inventory=inventory_of(clusters, nodes))
+    deck = open_deck(Start(**start), parts=PROXMOX, inventory=inventory_of(clusters, nodes, rules))
     deck.feed.configure(deck.inventory)
     try:
         if wait:
