@@ -139,7 +139,7 @@ async def opened(
     tls = ssl.create_default_context(cafile=str(pve.ca))
     outside = httpx.AsyncClient(base_url=pve.api, headers=pve.headers, verify=tls, timeout=20)
     try:
-        await deck.feed.first(20)
+        await deck.feed.first(60)
         async with outside:
             yield Lab(deck, front, pve, outside)
     finally:

@@ -19,7 +19,7 @@ async def _do(hosts: Path, verb: str, ids: list[str], arguments: dict[str, objec
     deck = open_deck(Start(), parts=VMS, inventory=load(hosts))
     deck.front = Asked()
     deck.feed.configure(deck.inventory)
-    await deck.feed.first(20)
+    await deck.feed.first(60)
     found = deck.catalog.find("vm", verb)
     assert found is not None
     targets = tuple(Ref("vm", one) for one in ids)

@@ -14,7 +14,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("fakepve")
 
-WITHIN = 20.0
+WITHIN = 30.0
 
 
 def backend(lists: Lists) -> Proxmox:

@@ -33,7 +33,7 @@ async def test_a_connection_is_closed_when_its_handshake_is_cancelled() -> None:
         await asyncio.wait_for(came.wait(), 20)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        await eventually(went.is_set, within=20, what="the end of the connection")
+        await eventually(went.is_set, what="the end of the connection")
     finally:
         await endpoint.close()
         server.close()

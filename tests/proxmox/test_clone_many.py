@@ -10,6 +10,7 @@ import pytest
 from backends.proxmox.verbs.clone import CloneVerbs
 from tests.proxmox.acting import opened
 from tests.servers.fakepve import Pve, StartPve
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("fakepve")
 
@@ -57,8 +58,12 @@ async def test_two_side_by_side_meet_the_lock_and_are_tried_again(
     pve = pve_at(scale=0.01)
     template(pve)
     pve.set("clones_at_once", 1)
+    pve.take_seconds("qmclone", 150)  # long enough for another to be asked for meanwhile
     async with opened(tmp_path, monkeypatch, pve, more="parallel: 3") as lab:
-        outcome = await lab.one("spawn", "lab/9000", count=4, name="worker", full=True, start=False)
+        work = asyncio.create_task(lab.one("spawn", "lab/9000", count=4, name="worker", full=True, start=False))
+        await eventually(lambda: len(pve.tasks("qmclone")) >= 3)
+        pve.take_seconds("qmclone", 1)
+        outcome = await work
     assert outcome.exit_code == 0, outcome.message
     assert len(outcome.data["ids"]) == 4
     assert all(one["state"] == "made" for one in outcome.data["guests"])

@@ -55,7 +55,7 @@ async def test_a_terminal_is_typed_into_sized_and_left(pve: Pve) -> None:
         with pytest.raises(ConnectionClosed):
             await _until(socket, b"never")
     assert pve.typed("pve1/101") == ["size 100x40", "ping", "h\u00e9y", "\rsize", "\r", "exit\r"]
-    await eventually(lambda: pve.tasks("vncproxy")[0]["status"] == "stopped", within=20)
+    await eventually(lambda: pve.tasks("vncproxy")[0]["status"] == "stopped")
 
 
 async def test_a_wrong_greeting_is_hung_up_on(pve: Pve) -> None:

@@ -111,7 +111,7 @@ async def test_cancelled_in_the_middle_leaves_none_behind(
     three.hold("POST", "/nodes/pve1/qemu/102/snapshot")
     async with opened(tmp_path, monkeypatch, three) as lab:
         doing = asyncio.ensure_future(lab.do("checkpoint", *THREE, name="release"))
-        await eventually(lambda: three.held() == 1, within=20)
+        await eventually(lambda: three.held() == 1)
         (job,) = lab.deck.running_jobs
         job.cancel()
         three.release()

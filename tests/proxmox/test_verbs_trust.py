@@ -97,7 +97,7 @@ async def test_a_task_that_runs_is_stopped(pve: Pve, tmp_path: Path, monkeypatch
     pve.add_vm(101, "web", start_secs=3000)
     async with opened(tmp_path, monkeypatch, pve) as lab:
         starting = asyncio.ensure_future(lab.one("start", "lab/101"))
-        await eventually(lambda: lab.handles() and pve.tasks("qmstart"), within=20)
+        await eventually(lambda: lab.handles() and pve.tasks("qmstart"))
         (upid,) = lab.handles()
         outcome = await lab.one("task-stop", upid=upid)
         assert (str(outcome.outcome), outcome.message) == ("done", "stopped")

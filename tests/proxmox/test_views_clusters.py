@@ -17,7 +17,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("fakepve")
 
-WITHIN = 20.0
+WITHIN = 30.0
 
 
 async def lines_of(view: object) -> list[str]:

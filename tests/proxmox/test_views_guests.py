@@ -16,7 +16,7 @@ from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("fakepve")
 
-WITHIN = 20.0
+WITHIN = 30.0
 SECRET = "correct-horse-battery"
 CARDS = [
     {"name": "lo", "hardware-address": "00:00:00:00:00:00", "ip-addresses": [{"ip-address": "127.0.0.1", "prefix": 8}]},

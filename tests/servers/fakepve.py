@@ -281,7 +281,10 @@ class Pve:
     # -- its tasks
 
     def tasks(self, kind: str = "") -> list[dict[str, Any]]:
-        """All of them (of a type), oldest first: upid, type, id, user, status, exitstatus, log."""
+        """All of them (of a type), oldest first: upid, type, id, user, status, exitstatus, log.
+
+        ``beside`` is how many of its type were running when one began.
+        """
         return [one for one in self._ask("tasks") if kind in ("", one["type"])]
 
     def add_task(self, **values: Any) -> str:

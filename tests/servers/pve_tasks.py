@@ -75,6 +75,7 @@ class Tasks(FakePve):
         record: dict[str, Any] = {
             "upid": upid, "node": node, "pid": pid, "pstart": pid * 7, "starttime": start, "type": ttype,
             "id": str(tid), "user": user, "status": "running", "log": list(log),
+            "beside": sum(one["type"] == ttype and one["status"] == "running" for one in self.tasklog),
         }  # fmt: skip
         self.tasks[upid] = record
         self.tasklog.append(record)
