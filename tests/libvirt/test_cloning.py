@@ -30,14 +30,14 @@ async def test_a_template_and_what_is_made_of_it(libvirt: Libvirtd, sshd: Sshd, 
     entry = here(libvirt.uri, "hp") if near else far(sshd, libvirt.uri)
     async with watching(entry, sshd=sshd) as on:
         assert (await on.do("template", "hp/base")).outcome is Ended.DONE
-        await eventually(lambda: on.rows["hp/base"].template, 20)
+        await eventually(lambda: on.rows["hp/base"].template)
         refused = await on.do("start", "hp/base")
         assert refused.outcome is Ended.REFUSED
         assert "it is a template" in refused.message
 
         done = await on.do("clone", "hp/base", name="web", cores=2, memory="48M", tag=("edge", "v1.2"), start=True)
         assert done.outcome is Ended.DONE, done.message
-        await eventually(lambda: on.state("hp/web") == "running", 20)
+        await eventually(lambda: on.state("hp/web") == "running")
         web = on.rows["hp/web"]
         assert (web.cores, web.mem_total_bytes, web.labels, web.template) == (2, 48 << 20, ("edge", "v1.2"), False)
         assert web.key != base
@@ -55,7 +55,7 @@ async def test_a_template_and_what_is_made_of_it(libvirt: Libvirtd, sshd: Sshd, 
         assert runs.outcome is Ended.REFUSED
         assert (await on.do("destroy", "hp/web", stop=True)).outcome is Ended.DONE
         assert on.asked.type_name == "web"
-        await eventually(lambda: "hp/web" not in on.rows, 20)
+        await eventually(lambda: "hp/web" not in on.rows)
         assert libvirt.volumes() == {"base-0.qcow2", "base-1.qcow2"}
         assert (await on.do("destroy", "hp/base")).outcome is Ended.DONE
         assert libvirt.volumes() == set()
@@ -70,7 +70,7 @@ async def test_any_other_is_copied_whole_and_only_while_it_is_off(libvirt: Libvi
         libvirt.virsh("destroy", uuid)
         assert (await on.do("clone", "hp/web", name="copy", disk="+8M")).outcome is Ended.DONE
         assert backing(libvirt, "copy-vda.qcow2") is None
-        await eventually(lambda: (row := on.row("hp/copy")) is not None and row.disk_total_bytes == 24 << 20, 20)
+        await eventually(lambda: (row := on.row("hp/copy")) is not None and row.disk_total_bytes == 24 << 20)
         taken = await on.do("clone", "hp/web", name="copy")
         assert taken.outcome is Ended.REFUSED
         for name in ("", "a b", "$(id)", "--x", "7", "x" * 80):
@@ -87,7 +87,7 @@ async def test_ten_at_once(libvirt: Libvirtd) -> None:
         done = await on.do("spawn", "hp/base", count=10, name="worker", start=False)
         assert done.outcome is Ended.DONE, done.message
         wanted = {f"hp/worker-{number}" for number in range(1, 12)} | {"hp/base"}
-        await eventually(lambda: set(on.rows) == wanted, 20)
+        await eventually(lambda: set(on.rows) == wanted)
 
 
 async def test_what_is_protected_stays(libvirt: Libvirtd) -> None:
@@ -95,13 +95,13 @@ async def test_what_is_protected_stays(libvirt: Libvirtd) -> None:
     async with watching(here(libvirt.uri, "hp")) as on:
         changed = await on.do("set", "hp/web", cores=3, memory="64M", tag=("a",), notes="--it's\nmine", protected=True)
         assert changed.outcome is Ended.DONE, changed.message
-        await eventually(lambda: on.rows["hp/web"].labels == ("a",) and on.rows["hp/web"].cores == 3, 20)
+        await eventually(lambda: on.rows["hp/web"].labels == ("a",) and on.rows["hp/web"].cores == 3)
         assert libvirt.virsh("desc", uuid).stdout.strip() == "--it's\nmine"
         assert (await on.do("destroy", "hp/web")).outcome is Ended.REFUSED
         changed = await on.do("set", "hp/web", name="other", protected=False, autostart=False)
         assert changed.outcome is Ended.DONE, changed.message
-        await eventually(lambda: "hp/other" in on.rows and on.rows["hp/other"].labels == ("a",), 20)
+        await eventually(lambda: "hp/other" in on.rows and on.rows["hp/other"].labels == ("a",))
         assert (await on.do("resize", "hp/other", disk="vda", size="+16M")).outcome is Ended.DONE
-        await eventually(lambda: on.rows["hp/other"].disk_total_bytes == 32 << 20, 20)
+        await eventually(lambda: on.rows["hp/other"].disk_total_bytes == 32 << 20)
         assert (await on.do("resize", "hp/other", disk="vda", size="1M")).outcome is Ended.REFUSED
         assert (await on.do("destroy", "hp/other")).outcome is Ended.DONE

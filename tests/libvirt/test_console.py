@@ -30,7 +30,7 @@ async def test_what_is_typed_reaches_the_guest_and_the_way_out_is_said(
     libvirt: Libvirtd, sshd: Sshd, seat: Seat, near: bool
 ) -> None:
     libvirt.domain("web", system=True)
-    await eventually(lambda: libvirt.ready("web"), 30)
+    await eventually(lambda: libvirt.ready("web"))
     entry = here(libvirt.uri, "hp") if near else far(sshd, libvirt.uri)
     async with watching(entry, sshd=sshd) as on:
         on.front.child = seat.run
@@ -39,7 +39,7 @@ async def test_what_is_typed_reaches_the_guest_and_the_way_out_is_said(
         seat.type(b"hi")
         await seat.until(b"hi", 30)
         seat.type(b"\x1d")
-        done = await asyncio.wait_for(work, 30)
+        done = await work
         assert (done.outcome, done.exit_code) == (Ended.DONE, 0)
         assert seat.as_before
         assert libvirt.state("web") == "running"
@@ -52,9 +52,9 @@ async def test_a_guest_that_is_unplugged_meanwhile_gives_the_terminal_back(libvi
         work = asyncio.create_task(on.do("console", "hp/web"))
         await seat.until(b"Escape character is ^]", 30)
         libvirt.virsh("destroy", uuid)
-        await asyncio.wait_for(work, 30)
+        await work
         assert seat.as_before
-        await eventually(lambda: on.state("hp/web") == "stopped", 20)
+        await eventually(lambda: on.state("hp/web") == "stopped")
 
 
 async def test_without_a_terminal_or_a_serial_port_it_is_said_why_not(libvirt: Libvirtd) -> None:

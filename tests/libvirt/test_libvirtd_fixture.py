@@ -65,10 +65,10 @@ def test_nothing_is_left_where_the_test_process_is_killed() -> None:
     folder = Path(alone.stdout.readline().decode().strip())
     assert _processes(folder) != []
     alone.kill()
-    alone.wait(10)
+    alone.wait(60)
     alone.stdin.close()
     alone.stdout.close()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while folder.exists() or _processes(folder):
         assert time.monotonic() < deadline, _processes(folder)
         time.sleep(0.05)

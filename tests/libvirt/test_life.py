@@ -22,7 +22,7 @@ async def test_every_switch(libvirt: Libvirtd, sshd: Sshd, near: bool) -> None:
         done = await on.do("start", "hp/web")
         assert (done.outcome, done.exit_code, done.message) == (Ended.DONE, 0, "started")
         assert libvirt.state("web") == "running"
-        await eventually(lambda: on.state("hp/web") == "running", 20)
+        await eventually(lambda: on.state("hp/web") == "running")
 
         assert (await on.do("suspend", "hp/web")).outcome is Ended.DONE
         assert libvirt.state("web") == "paused"
@@ -35,24 +35,24 @@ async def test_every_switch(libvirt: Libvirtd, sshd: Sshd, near: bool) -> None:
         assert (await on.do("reset", "hp/web")).message == "reset"
         assert (await on.do("suspend", "hp/web", disk=True)).outcome is Ended.DONE
         assert libvirt.state("web") == "shut off"
-        await eventually(lambda: on.state("hp/web") == "suspended", 20)
+        await eventually(lambda: on.state("hp/web") == "suspended")
         assert (await on.do("resume", "hp/web")).message == "goes on"
         assert libvirt.state("web") == "running"
 
         assert (await on.do("stop", "hp/web")).outcome is Ended.DONE
         assert on.asked.plan.steps[0].text == f"virsh -c '{libvirt.uri}' destroy {uuid}"
         assert libvirt.state("web") == "shut off"
-        await eventually(lambda: on.state("hp/web") == "stopped", 20)
+        await eventually(lambda: on.state("hp/web") == "stopped")
         assert (await on.do("stop", "hp/web")).outcome is Ended.DONE
 
 
 async def test_a_system_that_heeds_its_power_button_is_waited_for(libvirt: Libvirtd, sshd: Sshd) -> None:
     libvirt.domain("web", system=True)
     async with watching(far(sshd, libvirt.uri), sshd=sshd) as on:
-        await eventually(lambda: libvirt.ready("web"), 30)
+        await eventually(lambda: libvirt.ready("web"))
         again = await on.do("reboot", "hp/web", timeout=60)
         assert (again.outcome, again.message[:15]) == (Ended.DONE, "restarted after")
-        await eventually(lambda: libvirt.ready("web", times=2), 30)
+        await eventually(lambda: libvirt.ready("web", times=2))
         off = await on.do("shutdown", "hp/web", timeout=60)
         assert off.outcome is Ended.DONE
         assert off.message.startswith("shut down after")

@@ -31,22 +31,22 @@ async def test_guests_have_figures_and_change_when_something_happens(libvirt: Li
         assert web.mem_total_bytes == 32 << 20
         assert web.disk_total_bytes == 32 << 20
         assert web.uptime_s is not None
-        assert web.uptime_s < 60
+        assert web.uptime_s < 600
         assert seen.state(f"hp/{ODD}") == "stopped"
-        await eventually(lambda: seen.rows["hp/web"].cpu_percent is not None, 30)
+        await eventually(lambda: seen.rows["hp/web"].cpu_percent is not None)
         assert seen.rows["hp/web"].disk_read_bytes_per_s is not None
 
         libvirt.virsh("suspend", uuid)
-        await eventually(lambda: seen.state("hp/web") == "paused", 20)
+        await eventually(lambda: seen.state("hp/web") == "paused")
         libvirt.virsh("destroy", uuid)
-        await eventually(lambda: seen.state("hp/web") == "stopped", 20)
+        await eventually(lambda: seen.state("hp/web") == "stopped")
         assert seen.rows["hp/web"].uptime_s is None
         libvirt.virsh("undefine", uuid)
-        await eventually(lambda: set(seen.rows) == {f"hp/{ODD}"}, 20)
+        await eventually(lambda: set(seen.rows) == {f"hp/{ODD}"})
         new = libvirt.domain("new")
-        await eventually(lambda: seen.state("hp/new") == "running", 20)
+        await eventually(lambda: seen.state("hp/new") == "running")
         assert seen.rows["hp/new"].key == new
-        await eventually(lambda: seen.rows["hp/new"].uptime_s is not None, 20)
+        await eventually(lambda: seen.rows["hp/new"].uptime_s is not None)
 
 
 async def test_looking_opens_one_channel_and_starts_nothing(libvirt: Libvirtd, sshd: Sshd) -> None:
@@ -56,7 +56,7 @@ async def test_looking_opens_one_channel_and_starts_nothing(libvirt: Libvirtd, s
         moved = cost.bytes_in
         for _ in range(3):
             seen.deck.feed.nudge("libvirt", "hp")
-            await eventually(lambda: cost.bytes_in > moved + 500, 20)  # noqa: B023
+            await eventually(lambda: cost.bytes_in > moved + 500)  # noqa: B023
             moved = cost.bytes_in
         assert (cost.channels, cost.commands) == (1, 0)
 

@@ -92,7 +92,7 @@ async def test_several_are_kept_under_one_name_or_none_is(libvirt: Libvirtd) -> 
         done = await on.all("checkpoint", "hp/one", "hp/two", name="after")
         assert Ended.FAILED in {one.outcome for one in done}
         assert [one.name for one in await listed(on, "hp/one")] == ["before", "current"]
-        await eventually(lambda: on.state("hp/one") == "stopped", 20)
+        await eventually(lambda: on.state("hp/one") == "stopped")
         kept = subprocess.run(
             ["qemu-img", "snapshot", "-l", str(libvirt.images / "one-0.qcow2")],
             capture_output=True,

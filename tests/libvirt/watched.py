@@ -117,7 +117,7 @@ class Guests:
 
 @asynccontextmanager
 async def watching(
-    *nodes: NodeEntry, sshd: Sshd | None = None, wait: float = 30.0, **start: Any
+    *nodes: NodeEntry, sshd: Sshd | None = None, wait: float = 60.0, **start: Any
 ) -> AsyncGenerator[Guests]:
     """A deck that watches the guests of some nodes; ``wait`` is how long for their first readings."""
     inventory = Inventory(nodes={entry.name: entry for entry in nodes})

@@ -29,8 +29,9 @@ def entry(pve: Pve, monkeypatch: Any, *, token: str | None = None, **rest: Any) 
     """A cluster's entry of hosts.yaml; the token goes by the environment, as an operator's would."""
     name = f"PVE_TOKEN_{pve.host.replace('.', '_')}"
     monkeypatch.setenv(name, token or pve.token)
-    # So short an interval would leave too little time for connecting where the machine is busy.
+    # So short an interval would leave too little time for connecting, and for an answer, where the machine is busy.
     monkeypatch.setattr("backends.proxmox.urls._SHORTEST_CONNECT_S", 20.0)
+    monkeypatch.setattr("app.feed.STALE_AFTER", 15)
     return {"url": pve.url, "token": f"${{{name}}}", "fingerprint": pve.fingerprint, "interval": QUICK_S, **rest}
 
 
