@@ -26,7 +26,7 @@ from backends.libvirt.definition import Definition, definition
 from backends.libvirt.failures import NoLibvirt, classified
 from backends.libvirt.pools import EVERY_S, pools, same
 from backends.libvirt.rows import GuestRows
-from backends.libvirt.session import Looks, OneByOne, Session
+from backends.libvirt.session import Counted, GaveWay, Looks, OneByOne, Session
 from backends.node_rows import words
 from backends.standing import ours
 from backends.waking import wait
@@ -37,12 +37,18 @@ GATHER_S = 0.03
 """Events that come closer together than this are answered by one look."""
 BETWEEN_S = 0.1
 """Between two looks at the least, however many events come."""
+ONE_BY_ONE = 2
+"""So much less often a node is looked at where each look takes the only channel from the sampler."""
+TRY_AGAIN = 60
+"""After so many looks without a channel that stays, one is asked for again."""
 RATES_S = 0.5
 """Between the first two looks, as rates need two."""
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 32.0
-ABSENT_WAIT_S = 300.0
-"""Between two looks at a libvirt that will not have us and that nobody said should be there."""
+ABSENT_WAIT_S = 45.0
+"""Between two looks for a libvirt that nobody said should be there: one that is started is seen within a minute."""
+DENIED_WAIT_S = 300.0
+"""Between two looks at one that will not have us and that nobody said should be there."""
 GONE_S = 120.0
 """So long a daemon that is gone is missed where nobody said that it should be there; it may restart."""
 SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
@@ -67,6 +73,8 @@ class NodeGuests:
         self._redefined: set[str] = set()
         """Names whose definitions are to be read again."""
         self._looked_at = float("-inf")
+        self._interval = source.interval
+        """Seconds between two looks."""
         self._emit: Emit
         self._nudge: asyncio.Event
 
@@ -89,6 +97,9 @@ class NodeGuests:
             error = QuarterdeckError("its session ended")
             try:
                 await self._follow(entry)
+            except GaveWay:
+                await wait(nudge, FIRST_WAIT_S)
+                continue
             except QuarterdeckError as caught:
                 error = caught
             answered = self._told
@@ -105,7 +116,7 @@ class NodeGuests:
                 log.debug("libvirt of %s: %s", self.source.name, error)
                 self._forget()
                 emit.absent()
-                pause = ABSENT_WAIT_S
+                pause = ABSENT_WAIT_S if isinstance(error, NoLibvirt) else DENIED_WAIT_S
             nudge.clear()
             await wait(nudge, pause * random.uniform(0.8, 1.2))
             nudge.clear()
@@ -142,12 +153,12 @@ class NodeGuests:
         try:
             if ended is not None:
                 ended.add_done_callback(lambda _: self._nudge.set())
-            await self._looks(session, ended)
+            await self._looks(session, ended, link)
         finally:
             await session.close()
 
     async def _opened(self, link: Link, uri: str) -> Looks:
-        if self._context.rows_only:
+        if self._context.rows_only or not _room(link):
             return OneByOne(link, uri)
         try:
             return await Session.open(link, uri, self._heard)
@@ -156,17 +167,21 @@ class NodeGuests:
                 raise
             return OneByOne(link, uri)  # no channel is free for long
 
-    async def _looks(self, session: Looks, ended: asyncio.Future[QuarterdeckError] | None) -> None:
-        again_at = self._context.clock()
+    async def _looks(self, session: Looks, ended: asyncio.Future[QuarterdeckError] | None, link: Link) -> None:
         looks = 0
+        self._interval = self.source.interval * (ONE_BY_ONE if ended is None else 1)
         while True:
             if ended is not None and ended.done():
                 raise ended.result()
+            if ended is not None and not _room(link):
+                raise GaveWay("the only channel is the sampler's", where=self.source.name)
+            if looks >= TRY_AGAIN and ended is None and _room(link) and not self._context.rows_only:
+                raise GaveWay("there may be a channel to stay on by now", where=self.source.name)
             self._nudge.clear()
             await self._look(session)
             looks += 1
             now = self._context.clock()
-            again_at = now + (RATES_S if looks == 1 and not self._context.rows_only else self.source.interval)
+            again_at = now + (RATES_S if looks == 1 and not self._context.rows_only else self._interval)
             await wait(self._nudge, again_at - now)
             if self._nudge.is_set():
                 # Events come in bundles, and a look is as new as the last of them.
@@ -241,8 +256,13 @@ class NodeGuests:
             source=self.source.name,
             items=self._rows.rows,
             taken_at=at,
-            interval=self.source.interval,
+            interval=self._interval,
         )
+
+
+def _room(link: Link) -> bool:
+    """Whether a channel that stays leaves one for others."""
+    return not isinstance(link, Counted) or link.places is None or link.places > 1
 
 
 def _in_a_while(wake: Callable[[], None]) -> Callable[[], None]:

@@ -29,7 +29,7 @@ import contextlib
 import secrets
 import shlex
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from app.errors import QuarterdeckError, TimedOut, Unreachable
 from app.link import Channel, Link
@@ -66,6 +66,20 @@ def program(uri: str) -> str:
     lines = (line.strip() for line in _PROGRAM.splitlines())
     text = " ".join(line for line in lines if line)
     return text.replace("PATHS", _PATHS).replace("URI", shlex.quote(uri))
+
+
+class GaveWay(QuarterdeckError):
+    """The channel was needed for something else, as the server allows no more of them; nothing is wrong."""
+
+
+@runtime_checkable
+class Counted(Protocol):
+    """A link that knows how many channels its server allows."""
+
+    @property
+    def places(self) -> int | None:
+        """So many at once; ``None`` while that is not known."""
+        ...
 
 
 class Looks(Protocol):
@@ -139,8 +153,18 @@ class Session:
                 error = TimedOut(f"libvirt did not answer within {ANSWER_S:g} s", where=self._node)
                 self._end(error)
                 raise error from None
+            except Unreachable as error:
+                raise (self._gave_way or error) from None
             finally:
                 self._waiting.clear()
+
+    @property
+    def _gave_way(self) -> GaveWay | None:
+        return GaveWay("its channel is used for something else", where=self._node) if self._yielded else None
+
+    @property
+    def _yielded(self) -> bool:
+        return bool(getattr(self._channel, "yielded", False))
 
     async def _read(self) -> None:
         error: QuarterdeckError = Unreachable("the connection to libvirt ended", where=self._node)
@@ -162,7 +186,7 @@ class Session:
             error = caught
         finally:
             words = self._errors or [line for line in self._answers.rest.splitlines() if line.startswith("error: ")]
-            self._end(classified("\n".join(words), self._node) if words else error)
+            self._end(self._gave_way or (classified("\n".join(words), self._node) if words else error))
 
     def _end(self, error: QuarterdeckError) -> None:
         if not self.ended.done():

@@ -80,6 +80,11 @@ class SshLink:
         return self._shared is not None and self._shared.sessions.squeezed
 
     @property
+    def places(self) -> int | None:
+        """How many channels there can be at once, as far as that is known; ``None`` while not connected."""
+        return None if self._shared is None else self._shared.sessions.limit
+
+    @property
     def note(self) -> str | None:
         """What a person should know about the connection, in words."""
         if self._shared is None or not self._shared.sessions.squeezed:
