@@ -108,15 +108,21 @@ class Planner:
         able = [backend for backend in able if backend.sources(self._inventory())] or able[:1]
         if not able:
             raise Unsupported(f"no backend here can do '{verb.title}'")
-        seen: list[View] = await asyncio.gather(
-            *(bind(getattr(backend, verb.method), verb, None, arguments) for backend in able)
+        told: list[View | BaseException] = await asyncio.gather(
+            *(bind(getattr(backend, verb.method), verb, None, arguments) for backend in able), return_exceptions=True
         )
+        failed = [one for one in told if isinstance(one, BaseException)]
+        seen = [one for one in told if not isinstance(one, BaseException)]
         tables = [view for view in seen if isinstance(view, Rows)]
-        if len(tables) < 2:
+        grave = next((one for one in failed if not isinstance(one, QuarterdeckError)), None)
+        if grave is not None or not seen or (failed and not tables):
+            raise grave or failed[0]
+        if len(told) < 2 or not tables:
             return seen[0]
-        items = tuple(item for table in tables for item in table.items)
-        note = "; ".join(table.note for table in tables if table.note)
-        return replace(tables[0], items=items, note=note)
+        items = [item for table in tables for item in table.items]
+        join = tables[0].join
+        notes = [*(table.note for table in tables if table.note), *(str(error) for error in failed)]
+        return replace(tables[0], items=tuple(items if join is None else join(items)), note="; ".join(notes))
 
     def groups(self, targets: Sequence[Resource]) -> list[tuple[Resource, ...]]:
         """Targets by the backend that tells of them, in their order."""
@@ -163,7 +169,12 @@ class Planner:
 
         made = await asyncio.gather(*(one(group) for group in groups))
         parts = [part for part in made if isinstance(part, Part)]
-        return parts, [outcome for part in made if not isinstance(part, Part) for outcome in part]
+        cannot = [outcome for part in made if not isinstance(part, Part) for outcome in part]
+        if verb.scope is Scope.GROUP and parts and cannot:  # all of a group or none, whoever tells of them
+            words = f"not without the others, and of these one cannot be: {cannot[0].id}: {cannot[0].message}"
+            left = [outcome_of(order, one.id, Ended.REFUSED, words, 4) for part in parts for one in part.targets]
+            return [], [*cannot, *left]
+        return parts, cannot
 
     def _backend_of(self, ref: Ref) -> Backend | None:
         reading = self._feed.fleet.reading_of(ref)

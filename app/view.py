@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ class RowAction:
     take: Mapping[str, str] = field(default_factory=dict[str, str])
     """Argument name -> attribute of the row it is taken from."""
     on: str = ""
-    """An attribute with the ids of the rows it is performed on, blanks between; the view's target where empty."""
+    """An attribute with the ids of the rows it is performed on, as words of a shell; the view's target where empty."""
     where: str = ""
     """An attribute that must be true of the row; empty where every row will do."""
 
@@ -36,6 +36,15 @@ class Rows:
     note: str = ""
     every: float | None = None
     """Seconds after which an open screen reads it again; ``None`` reads once."""
+    join: Callable[[Sequence[Any]], Sequence[Any]] | None = None
+    """Makes one table of the items of several backends, such as one row of two that mean the same."""
+    none: str = ""
+    """What is said where there is no item, beside the note."""
+
+    @property
+    def said(self) -> str:
+        """What stands with the table."""
+        return "; ".join(filter(None, (self.note, "" if self.items else self.none)))
 
 
 @dataclass(frozen=True, slots=True)

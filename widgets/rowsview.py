@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -55,8 +56,8 @@ class RowsPlace(Filtered):
         left = (*heading(self.verb.name, self._about, count), *self.filter_words())
         if self._fault:
             left = (*left, (f"   ! {clean(self._fault)}", Token.WARN))
-        elif self.rows.note:
-            left = (*left, (f"   {clean(self.rows.note)}", Token.MUTED))
+        elif self.rows.said:
+            left = (*left, (f"   {clean(self.rows.said)}", Token.MUTED))
         right: list[Span] = []
         if self._sort is not None:
             arrow = "↓" if self._descending else "↑"
@@ -226,7 +227,7 @@ class RowsPlace(Filtered):
             self.bridge.tell(f"nothing to {action.label} here", bad=True)
             return True
         arguments = dict(action.arguments) | {name: getattr(row, attribute) for name, attribute in action.take.items()}
-        targets = self._found(str(getattr(row, action.on)).split()) if action.on else self.targets()
+        targets = self._found(_ids(str(getattr(row, action.on)))) if action.on else self.targets()
         if action.on and not targets:
             self.bridge.tell(f"nothing to {action.label} here", bad=True)
             return True
@@ -243,6 +244,14 @@ class RowsPlace(Filtered):
         """The chosen row."""
         row = self.chosen
         return "  ".join(cell.text.strip() for cell in self._cells_of(row)) if row is not None else ""
+
+
+def _ids(text: str) -> list[str]:
+    """Ids with blanks between; one that has a blank itself is quoted."""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
 
 
 __all__ = ["RowsPlace"]

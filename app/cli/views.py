@@ -116,7 +116,7 @@ def _view_error(target: str, error: QuarterdeckError) -> dict[str, Any]:
 def _view_lines(found: View, *, color: bool) -> list[str]:
     if isinstance(found, Rows):
         lines = list(table_lines(found.columns, found.items, color=color, wide=True, width=terminal_width()))
-        return [*lines, *([clean(found.note)] if found.note else [])]
+        return [*lines, *([clean(found.said)] if found.said else [])]
     if isinstance(found, Text):
         return [clean(line.replace("\t", "    ")) for line in found.text.splitlines()]
     if isinstance(found, Sections):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app import column
 from app.column import Cell, Column, Token
 from app.verb import RowAction, Rows
 
+CHECKPOINT = re.compile(r"checkpoint (?P<name>\S+): (?P<guests>\d+) guests?\b")
+"""What ``checkpoint_words`` writes."""
 CURRENT = "current"
 """What the row is called that stands for the guest as it is now; it is no snapshot and nothing can be done to it."""
 
@@ -50,7 +53,7 @@ class Checkpoint:
     taken_at: float | None = None
     """Seconds since the epoch, of the first of them."""
     members: str = ""
-    """Their ids, blanks between."""
+    """Their ids, as words of a shell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +260,30 @@ def snapshot_rows(items: Sequence[Snapshot], note: str = "") -> Rows:
 def checkpoint_rows(items: Sequence[Checkpoint], note: str = "") -> Rows:
     """The checkpoints, newest first, with the key that takes all guests that have one back to it."""
     back = RowAction(key="r", verb="rollback", label="rollback", take={"name": "name"}, on="members", where="members")
-    return Rows(CHECKPOINT_COLUMNS, _newest(items, lambda one: one.taken_at), (back,), note)
+    return Rows(CHECKPOINT_COLUMNS, joined(items), (back,), note, join=joined, none="no checkpoints")
+
+
+def joined(items: Sequence[Checkpoint]) -> tuple[Checkpoint, ...]:
+    """One row per name, newest first: a checkpoint may be one of guests of several hypervisors."""
+    found: dict[str, Checkpoint] = {}
+    for one in items:
+        other = found.get(one.name)
+        if other is not None:
+            moments = [at for at in (one.taken_at, other.taken_at) if at is not None]
+            one = replace(
+                one,
+                guests=one.guests + other.guests,
+                of=None if one.of is None or other.of is None else one.of + other.of,
+                taken_at=min(moments, default=None),
+                members=" ".join(filter(None, (other.members, one.members))),
+            )
+        found[one.name] = one
+    return _newest(tuple(found.values()), lambda one: one.taken_at)
+
+
+def checkpoint_words(name: str, guests: int) -> str:
+    """How the description of a snapshot begins that was taken of several guests at once."""
+    return f"checkpoint {name}: {guests} guest{'s' if guests > 1 else ''}"
 
 
 def backup_rows(items: Sequence[Backup], note: str = "") -> Rows:

@@ -7,19 +7,34 @@ can only be gone back to from libvirt 9.9 on and make a guest's disks a chain; n
 
 from __future__ import annotations
 
+import asyncio
+import re
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from app.column import clean
-from app.errors import BadAnswer, ConfigurationError, Missing, Refused
+from app.errors import BadAnswer, ConfigurationError, Missing, QuarterdeckError, Refused
 from app.plan import Plan, Report, Result, Step
 from app.verb import Rows
-from backends.kinds.vm_lists import CURRENT, Checkpoint, Snapshot, checkpoint_rows, snapshot_rows
+from backends.kinds.vm_lists import (
+    CHECKPOINT,
+    CURRENT,
+    Checkpoint,
+    Snapshot,
+    checkpoint_rows,
+    checkpoint_words,
+    snapshot_rows,
+)
 from backends.kinds.vm_row import Vm
 from backends.libvirt.verbs.base import COPY_S, Now, OnGuests, holds, no_template, quoted, snapshot_name
 
 _MOST = 200
 """Snapshots of one guest whose particulars are asked for."""
+_AT_ONCE = 200
+"""Snapshots of a node that are described by one answer."""
+_SAFE = re.compile(r"[^\s\0].*")
 
 
 class SnapshotVerbs(OnGuests):
@@ -145,7 +160,7 @@ class SnapshotVerbs(OnGuests):
             now = await self._may_keep(target, name)
             checks.append(holds(now, f"it is there, without {name}"))
             notes += _memory_notes(target, now, memory)
-            steps.append(_noting(self._taken(target, now, name, "", label), made))
+            steps.append(_noting(self._taken(target, now, name, checkpoint_words(name, len(targets)), label), made))
         steps += [self._undone(target, name, labels, made, len(targets)) for target in targets]
         return Plan(*steps, notes=list(dict.fromkeys(notes)), preconditions=checks)
 
@@ -163,22 +178,47 @@ class SnapshotVerbs(OnGuests):
         return Step(target, f"{line}   # only if one of them fails", run, behind=tuple(labels))
 
     async def checkpoints(self) -> Rows:
-        """Show the names under which several guests have a snapshot, and which guests have each."""
-        having: dict[str, list[tuple[Vm, float | None]]] = {}
+        """Show the checkpoints of all nodes, and which guests have each."""
         rows = [one for one in self.context.fleet().of(Vm) if one.parent is not None and one.parent.kind == "node"]
-        for node in dict.fromkeys(one.source for one in rows):
-            here = [one for one in rows if one.source == node]
-            told = await self.answers(node, *(f"snapshot-list {one.key} --name" for one in here))
-            for one, said in zip(here, told, strict=True):
-                if not said.startswith("error:"):
-                    for name in filter(None, said.split("\n")):
-                        having.setdefault(name.strip(), []).append((one, None))
-        found = [
-            Checkpoint(name=name, guests=len(members), members=" ".join(one.id for one, _ in members))
-            for name, members in sorted(having.items())
-            if len(members) > 1
+        nodes = list(dict.fromkeys(one.source for one in rows))
+        asked = (self._checkpoints([one for one in rows if one.source == node]) for node in nodes)
+        told = await asyncio.gather(*asked, return_exceptions=True)
+        parts: list[Checkpoint] = []
+        notes: list[str] = []
+        for node, said in zip(nodes, told, strict=True):
+            if isinstance(said, QuarterdeckError):
+                notes.append(f"{node}: {said.what}")
+            elif isinstance(said, BaseException):
+                raise said
+            else:
+                parts += said
+        most: dict[str, int] = {}
+        for one in parts:
+            most[one.name] = max(most.get(one.name, 0), one.of or 0)
+        # How many there were each of them says, and it is counted once.
+        return checkpoint_rows([replace(one, of=most.pop(one.name, 0)) for one in parts], "; ".join(notes))
+
+    async def _checkpoints(self, guests: Sequence[Vm]) -> list[Checkpoint]:
+        """Each guest's part of the checkpoints on a node; ``of`` is how many guests it was taken of."""
+        node = guests[0].source
+        listed = await self.answers(node, *(f"snapshot-list {one.key} --name" for one in guests))
+        kept = [
+            (one, name)
+            for one, said in zip(guests, listed, strict=True)
+            if not said.startswith("error:")
+            for name in [name for name in said.split("\n") if _SAFE.fullmatch(name)][:_MOST]
         ]
-        return checkpoint_rows(found)
+        lines = [f"snapshot-dumpxml {one.key} --snapshotname {quoted(name)}" for one, name in kept]
+        found: list[Checkpoint] = []
+        for at in range(0, len(lines), _AT_ONCE):
+            told = await self.answers(node, *lines[at : at + _AT_ONCE])
+            for (one, name), said in zip(kept[at : at + _AT_ONCE], told, strict=True):
+                seen = None if said.startswith("error:") else _read(name, said)
+                marked = CHECKPOINT.match(seen.description) if seen is not None else None
+                if seen is not None and marked is not None and marked["name"] == name:
+                    of, who = int(marked["guests"][:6]), shlex.quote(one.id)
+                    found.append(Checkpoint(name=name, guests=1, of=of, taken_at=seen.at, members=who))
+        return found
 
 
 class _Kept:
@@ -252,7 +292,6 @@ def _memory_notes(target: Vm, now: Now, memory: bool) -> list[str]:
 
 def _noting(step: Step, made: dict[str, bool]) -> Step:
     """The same step, which says in ``made`` that it was done."""
-    from dataclasses import replace
 
     async def run(report: Report) -> Result | None:
         result = await step.run(report)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +16,6 @@ from backends.kinds.vm_verbs import VmVerbs
 from backends.proxmox.lenient import flag, real, rows, text
 from backends.proxmox.looking.parts import WITHIN_S, Laid, each, listed, notes, tried, why
 from backends.proxmox.on_cluster import type_of, vmid_of
-
-CHECKPOINT = re.compile(r"checkpoint (?P<name>\S+): (?P<guests>\d+) guests?\b")
-"""How the description of a snapshot begins that was taken of several guests at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +58,7 @@ class SnapshotViews(Laid, VmVerbs):
             )
             for name, members in found.items()
         ]
-        said = notes(*(note for _, note in told))
-        return vm_lists.checkpoint_rows(items, said or ("" if items else "no checkpoints"))
+        return vm_lists.checkpoint_rows(items, notes(*(note for _, note in told)))
 
     async def _checkpoints(self, cluster: str) -> tuple[list[_Member], str]:
         """(who has which, what could not be read) of one cluster."""
@@ -83,7 +78,7 @@ class SnapshotViews(Laid, VmVerbs):
                 failed.append(f"{cluster}/{vmid} ({why(answer)})")
                 continue
             for one in answer:
-                marked = CHECKPOINT.match(text(one.get("description")))
+                marked = vm_lists.CHECKPOINT.match(text(one.get("description")))
                 name = text(one.get("name"))
                 if marked is not None and name != vm_lists.CURRENT:
                     at = real(one.get("snaptime"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from app.column import clean
 from app.errors import Missing, QuarterdeckError, Refused
 from app.plan import Plan, Report, Result, Step
+from backends.kinds.vm_lists import checkpoint_words
 from backends.kinds.vm_row import Vm
 from backends.proxmox.on_cluster import FreshGuest
 from backends.proxmox.tasks import failure, retried_on_lock
@@ -81,8 +82,7 @@ class CheckpointVerbs(Snapping):
 
     async def _member(self, target: Vm, name: str, count: int, *, memory: bool) -> _Member:
         now, held, lanes = await self.snappable(target, "checkpoint", name, memory=memory, all_run=False)
-        said = f"checkpoint {name}: {count} guest{'s' if count > 1 else ''}"
-        take = self.snapshot_call(now, name, memory=memory and now.runs, description=said)
+        take = self.snapshot_call(now, name, memory=memory and now.runs, description=checkpoint_words(name, count))
         return _Member(target, now, take, self.delete_call(now, name), lanes, tuple(held))
 
     def _take(self, each: _Member, number: int, name: str, together: _Together) -> Step:
