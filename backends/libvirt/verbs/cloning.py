@@ -8,11 +8,11 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from xml.sax.saxutils import escape
 
 from app.column import clean, size_text
-from app.errors import ConfigurationError, Refused, Unsupported
+from app.errors import ConfigurationError, Missing, Refused, Unsupported
 from app.plan import Plan, Report, Result, Step
 from backends.kinds.vm_row import Vm
 from backends.libvirt.definition import mark, parsed
-from backends.libvirt.verbs.base import COPY_S, Now, guest_name, holds
+from backends.libvirt.verbs.base import COPY_S, Now, guest_name, holds, quoted
 from backends.libvirt.verbs.storage import OnStorage, Volume, size_bytes
 
 _MOST = 100
@@ -92,10 +92,23 @@ class CloneVerbs(OnStorage):
             if not volume.file:
                 what = f"its disk {clean(volume.target)} is no file, and none can be linked to it"
                 raise Refused(what, where=target.id, todo="clone it with --full")
+        if storage is not None:
+            await self._active_pool(target, storage)
         # With secrets: a clone without the password of its screen would be open to everybody.
         xml = await self.answer(target.source, f"dumpxml --inactive --security-info {now.uuid}", target.id)
         plans = [self._plan(target, now, xml, name, volumes, linked, storage, wanted, start) for name in names]
         return Plan.merged(plans)
+
+    async def _active_pool(self, target: Vm, pool: str) -> None:
+        """Raise Missing or Refused unless the node has a storage pool of that name to put disks on."""
+        every, active = await self.answers(target.source, "pool-list --all --name", "pool-list --name")
+        known = [line.strip() for line in every.split("\n") if line.strip() and not every.startswith("error: ")]
+        if pool not in known:
+            said = ", ".join(clean(one) for one in known[:8]) or "none"
+            raise Missing(f"there is no storage pool '{clean(pool)}'", where=target.source, todo=f"it has: {said}")
+        if pool not in [line.strip() for line in active.split("\n")]:
+            todo = clean(self.line(target.source, "pool-start", pool))
+            raise Refused(f"the storage pool {clean(pool)} is not active", where=target.source, todo=todo)
 
     def _plan(
         self,
@@ -172,11 +185,15 @@ class CloneVerbs(OnStorage):
         async def run(report: Report) -> Result:
             text = document.text
             for target_name, (pool, made, _) in paths.items():
-                path = (await self.answer(target.source, f'vol-path --pool "{pool}" "{made}"', target.id)).strip()
+                asked = f"vol-path --pool {quoted(pool)} {quoted(made)}"
+                path = (await self.answer(target.source, asked, target.id)).strip()
                 text = text.replace(document.places[target_name], escape(path, {"'": "&apos;", '"': "&quot;"}))
             result = await self.act(target, line, report, input=text.encode())
             if result.exit_code:
-                left = "; ".join(f"virsh vol-delete {made} --pool {pool}" for pool, made, _ in paths.values())
+                left = "; ".join(
+                    clean(self.line(target.source, "vol-delete", made, "--pool", pool))
+                    for pool, made, _ in paths.values()
+                )
                 return Result(
                     result.exit_code, f"{result.message}; its disks are there, remove them: {left}", result.data
                 )

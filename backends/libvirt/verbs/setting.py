@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from app.column import clean, size_text
 from app.errors import ConfigurationError, Missing, Refused
 from app.plan import Plan, Step
@@ -85,6 +87,15 @@ class SetVerbs(OnStorage):
         if wanted <= volume.capacity_bytes:
             what = f"it is {size_text(volume.capacity_bytes)} already, and can only grow"
             raise Refused(what, where=f"{target.id} {disk}", todo="give a larger size, or +SIZE")
+        told = await self.answer(target.source, f"snapshot-list {now.uuid} --name", target.id)
+        snapshots = [clean(line) for line in told.split("\n") if line.strip()]
+        if snapshots and volume.old_format:
+            said = ", ".join(snapshots[:6])
+            raise Refused(
+                f"it is a qcow2 of version 2, which cannot grow while it has snapshots: {said}",
+                where=f"{target.id} {disk}",
+                todo=f"remove them, or while it is off: qemu-img amend -o compat=1.1 {shlex.quote(volume.path)}",
+            )
         done = f"{disk} is {size_text(wanted)}"
         lanes = [f"storage@{target.source}:{volume.pool}"]
         if now.runs:

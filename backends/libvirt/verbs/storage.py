@@ -34,6 +34,8 @@ class Volume:
     """It is a file, not a whole device: others can stand on it as qcow2."""
     backing: str | None
     """What it stands on itself."""
+    old_format: bool = False
+    """A qcow2 of version 2, as libvirt itself makes them."""
 
 
 class OnStorage(OnGuests):
@@ -99,16 +101,18 @@ def _volume(disk: Disk, pool: str, xml: str) -> Volume:
     except ParseError:
         raise BadAnswer("a volume's description cannot be read") from None
     kind = root.find("target/format")
+    made = "raw" if kind is None else kind.get("type", "raw")
     size = root.findtext("capacity") or ""
     return Volume(
         target=disk.target,
         pool=pool,
         name=root.findtext("name") or "",
         path=root.findtext("target/path") or disk.source,
-        format=disk.format or ("raw" if kind is None else kind.get("type", "raw")),
+        format=disk.format or made,
         capacity_bytes=int(size) if size.isdigit() else 0,
         file=root.get("type", "file") == "file",
         backing=root.findtext("backingStore/path"),
+        old_format=made == "qcow2" and root.findtext("target/compat", "0.10") == "0.10",
     )
 
 
