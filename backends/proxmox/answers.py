@@ -21,6 +21,10 @@ _STANDARD = re.compile(
 """Reason phrases that say no more than the number: proxies put them in place of Proxmox's own."""
 
 
+_OTHERS = (404, 405, 410)
+"""Proxmox VE has other words for these, mostly a 501: with a text that is no JSON, another server says them."""
+
+
 class BehindProxy(Unreachable):
     """A proxy in front of Proxmox says that it does not get through."""
 
@@ -104,6 +108,8 @@ def _refusal(answer: Answer, said: Any, where: str, node: str) -> QuarterdeckErr
     elif _page(answer):
         return _other(answer, where)
     elif answer.body and answer.type != "application/json":
+        if answer.status in _OTHERS:
+            return _other(answer, where)
         line = words(answer.body[:4000].decode("utf-8", "replace"))
     reason = words(answer.reason)
     if not line or (_STANDARD.fullmatch(line) and not _STANDARD.fullmatch(reason)):

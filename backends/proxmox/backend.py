@@ -109,7 +109,8 @@ class Proxmox(
         for one in self.context.shared(clusters).configured():
             client = self.client(one.name)
             asked = f"{client.requests_a_minute} requests in the last minute" if client.requests_a_minute else ""
-            told[f"cluster {one.name}"] = "; ".join(part for part in (client.url, client.detour, asked) if part)
+            detour = f"instead of {client.detour}" if client.detour else ""
+            told[f"cluster {one.name}"] = "; ".join(part for part in (client.url, detour, asked) if part)
         return told
 
     async def close(self) -> None:

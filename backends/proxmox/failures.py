@@ -100,7 +100,8 @@ class NodeOffline(Unreachable):
     """The cluster answers, and one node of it does not."""
 
     def __init__(self, what: str, *, node: str, where: str = "") -> None:
-        super().__init__(what, where=where, todo=f"look after node {node}; the rest of the cluster goes on")
+        todo = f"look after node {node}; the rest of the cluster goes on" if node else "look after its nodes"
+        super().__init__(what, where=where, todo=todo)
         self.node = node
 
 
@@ -188,8 +189,9 @@ def refused(status: int, said: str, *, fields: Mapping[str, str], where: str, no
     said = words(said)
     if status in (595, 596, 599):
         slow = status == 596
-        what = f"node {node or 'asked for'} {'does not answer in time' if slow else 'cannot be reached'} ({status})"
-        return NodeOffline(f"{what}: {said}" if said else what, node=node or "?", where=where)
+        asked = f"node {node}" if node else "the node that knows"
+        what = f"{asked} {'does not answer in time' if slow else 'cannot be reached'} ({status})"
+        return NodeOffline(f"{what}: {said}" if said else what, node=node, where=where)
     if fields:
         known = {words(name): words(why) for name, why in fields.items()}
         line = "; ".join(f"{name}: {why}" for name, why in known.items())

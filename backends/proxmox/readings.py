@@ -99,7 +99,7 @@ class ClusterReadings:
             await self._list()
         except QuarterdeckError as error:
             self._answers = self._told = False
-            self._emit.fault(words(error), ours=ours(error))
+            self._emit.fault(_with_place(error, self.source.name), ours=ours(error))
             return max(self.source.interval, DENIED_S if isinstance(error, Denied) else 0.0)
         self._questions.look_at(self._doings.take()[:MOST_ACTED_ON])
         return self.source.interval
@@ -108,6 +108,7 @@ class ClusterReadings:
         answer = await self._client().get("/cluster/resources", within=LIST_S)
         self._turns.listed()
         self._at = self._context.clock()
+        had_guests = bool(self.known.guests.rows)
         if self.known.take(answer):
             self._turns.odd()
         if not self._answers:
@@ -115,8 +116,8 @@ class ClusterReadings:
         for vmid in self._turns.outdated(self._at):
             self.known.pending.pop(vmid, None)
         self.known.fold()
-        if not self.known.guests.rows and self._client().permissions.known is None:
-            self._questions.ask([AskPermissions()])  # an empty list may be one that we may not read
+        if not self.known.guests.rows and (had_guests or self._client().permissions.known is None):
+            self._questions.ask([AskPermissions()])  # an empty list may be one that we may not read (any more)
             await self._questions.settled(SETTLE_S)
         if self._context.one_shot and not self._context.rows_only and not self._told:
             self._questions.ask(self._beside(ONE_SHOT_QUESTIONS))
@@ -159,8 +160,9 @@ class ClusterReadings:
         self._emit(self._reading("storage", known.storages.rows))
         self._emit(self._reading("hypervisor", known.hypervisors.rows))
         self._emit(self._reading("vm", known.guests.rows))
-        if self._fault is None and not known.guests.rows:
-            self._emit.alive()  # an empty reading alone looks like one that is still to come
+        rows = (*known.hypervisors.rows, *known.storages.rows, *known.guests.rows)
+        if self._fault is None and (not known.guests.rows or all(row.state == "unknown" for row in rows)):
+            self._emit.alive()  # an empty reading alone looks like one that is still to come, unknown guests as well
 
     def _news(self) -> None:
         """Something beside the list was answered; what comes close together is told of at once."""
@@ -210,6 +212,12 @@ class ClusterReadings:
             fault=self._fault,
             ours=self._fault is not None,
         )
+
+
+def _with_place(error: QuarterdeckError, cluster: str) -> str:
+    """An error as a fault of a cluster's rows: which of its URLs, or which place of hosts.yaml, it is about."""
+    place = error.where.removeprefix(cluster).strip(" ()/")
+    return f"{place}: {words(error)}" if place else words(error)
 
 
 def _apart(cluster: str) -> float:

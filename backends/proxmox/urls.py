@@ -59,7 +59,7 @@ class Urls:
         """Why another URL than the first is in use; empty while the first is."""
         if not self._used:
             return ""
-        return f"{self.endpoints[0].url} is not in use: {self._away.what if self._away else 'it did not answer'}"
+        return f"{self.endpoints[0].url}: {self._away.what if self._away else 'it did not answer'}"
 
     def asked_since(self, moment: float) -> int:
         """Requests sent since then; what lies before it is forgotten."""

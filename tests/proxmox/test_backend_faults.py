@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from app.fleet import STALE
+from tests.proxmox.raw_peer import answer, make_identity, raw_peer
 from tests.proxmox.watched import QUICK_S, Lists, entry, watching
 from tests.servers.fakepve import Pve, StartPve
 from tests.waiting import eventually
@@ -140,3 +142,55 @@ async def test_a_cluster_with_mistakes_says_so_and_is_not_contacted(monkeypatch:
         assert deck.feed.faults()
     finally:
         await deck.close()
+
+
+async def test_which_url_and_which_place_of_hosts_yaml_a_fault_is_about(
+    pve: Pve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "web")
+    away = entry(pve, monkeypatch, url="https://127.0.0.1:9")
+    unset = {**entry(pve, monkeypatch), "token": "${QUARTERDECK_NEVER_SET}"}
+    async with watching({"away": away, "unset": unset}) as lists:
+        assert fault(lists, "away") == "127.0.0.1:9: nobody listens there"
+        assert fault(lists, "unset").startswith("hosts.yaml, proxmox.unset.token: the environment variable")
+
+
+async def test_a_login_that_loses_its_rights_is_told_so_when_all_guests_have_gone(
+    pve: Pve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "web", status="running")
+    token = pve.make_token("few@pve!rights", ("/vms", "VM.Audit"))
+    async with watching({"lab": entry(pve, monkeypatch, token=token)}) as lists:
+        assert "lab/101" in lists.vms
+        await eventually(lambda: bool(pve.requests(containing="/access/permissions")), WITHIN)
+        pve.revoke("few@pve!rights")
+        await eventually(lambda: "may not see guests" in fault(lists), WITHIN)
+        pve.grant("few@pve!rights", "/vms", "VM.Audit")
+        await eventually(lambda: not fault(lists) and "lab/101" in lists.vms, WITHIN)
+
+
+async def test_a_cluster_of_which_everything_is_unknown_has_answered_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = make_identity(tmp_path)
+    monkeypatch.setenv("TOKEN", "ops@pve!deck=secret")
+    async with raw_peer(identity, lambda asked: answer('{"data":[7,null,{"type":"qemu","vmid":101}]}')) as peer:
+        lab = {"url": peer.url, "token": "${TOKEN}", "fingerprint": identity.fingerprint, "interval": 2}
+        async with watching({"lab": lab}, wait=0) as lists:
+            assert not await lists.deck.feed.first(WITHIN)
+            assert lists.vm("lab/101").state == "unknown"
+            assert not fault(lists)
+
+
+async def test_a_text_that_is_no_json_beside_a_404_is_not_taken_for_words_of_proxmox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = make_identity(tmp_path)
+    monkeypatch.setenv("TOKEN", "ops@pve!deck=secret")
+    said = answer("not here", "404 Not Found", "text/plain")
+    async with raw_peer(identity, lambda asked: said) as peer:
+        lab = {"url": peer.url, "token": "${TOKEN}", "fingerprint": identity.fingerprint}
+        async with watching({"lab": lab}) as lists:
+            assert "no JSON of Proxmox VE's (404)" in fault(lists)
+            assert "check url in hosts.yaml" in fault(lists)
+            assert lists.deck.feed.faults()

@@ -1,9 +1,9 @@
-"""``details`` of a hypervisor: its software, load, memory, storages and network interfaces."""
+"""``details`` of a hypervisor: its software, load, memory, storages and network interfaces, and what asking costs."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from app import column
 from app.column import Cell, Section, Token, clean
@@ -13,6 +13,9 @@ from backends.kinds.hypervisor import Hypervisor, HypervisorVerbs
 from backends.proxmox import wire
 from backends.proxmox.lenient import flag, mapping, real, rows, size, text, whole
 from backends.proxmox.looking.parts import WITHIN_S, Laid, Row, lines, shown, tried, unavailable
+
+if TYPE_CHECKING:
+    from backends.proxmox.client import Client
 
 MOST_CARDS = 60
 
@@ -37,7 +40,7 @@ class HypervisorViews(Laid, HypervisorVerbs):
             version = text(mapping(status).get("pveversion"))
             if version:
                 self.versions(target.source)[target.name] = version.removeprefix("pve-manager/").partition("/")[0]
-        return Sections(shown((*_status(status), _storages(storages), _network(network))))
+        return Sections(shown((*_status(status), _storages(storages), _network(network), _cost(client))))
 
 
 def _status(told: Any) -> tuple[Section, ...]:
@@ -78,6 +81,22 @@ def _status(told: Any) -> tuple[Section, ...]:
         ],
     )
     return software, hardware, rooms
+
+
+def _cost(client: Client) -> Section:
+    """Where the whole cluster is asked, and what this console itself costs it."""
+    cost = client.cost
+    return lines(
+        "This console's own cost",
+        [
+            ("asks at", column.text(client.url or None)),
+            ("instead of", Cell(clean(client.detour), Token.WARN)),
+            ("last minute", Cell(f"{client.requests_a_minute} requests to the cluster")),
+            ("since its start", Cell(f"{cost.commands} requests over {cost.connects} connections")),
+            ("bytes in", column.size(cost.bytes_in)),
+            ("bytes out", column.size(cost.bytes_out)),
+        ],
+    )
 
 
 def _of(told: dict[str, Any]) -> Cell:
