@@ -185,6 +185,9 @@ class Deck:
             return tuple(cannot)
         able = tuple(target for part in parts for target in part.targets)
         plan = Plan.merged([part.plan for part in parts])
+        if not order.wait and any(step.after for step in plan.steps):
+            reason = "what follows another step is begun by us, and the outside carries on with single ones only"
+            return (*cannot, *await self._refuse(order, f"{reason}; leave out --no-wait", able))
         intention = Intention(verb, tuple(t.id for t in able), plan, order.why, order.trace)
 
         places = places_of(order, plan.steps, self.inventory)

@@ -11,15 +11,23 @@ What others do there meanwhile is met by trying again: ``tasks.retried_on_lock``
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 _DRIVE = re.compile(r"(?:ide|sata|scsi|virtio|efidisk|tpmstate|mp|rootfs|unused|vmstate)\d*")
 
 
+_STORAGE = "storage@"
+
+
+def of_storages(lanes: Iterable[str]) -> tuple[str, ...]:
+    """Those of some lanes that are storages'."""
+    return tuple(lane for lane in lanes if lane.startswith(_STORAGE))
+
+
 def storage_lane(cluster: str, storage: str, *, node: str | None = None) -> str:
     """The lane of one storage; ``node``: whose it is, ``None`` where all nodes share it or that is not known."""
-    return f"storage@{cluster}/{node}/{storage}" if node else f"storage@{cluster}/{storage}"
+    return f"{_STORAGE}{cluster}/{node}/{storage}" if node else f"{_STORAGE}{cluster}/{storage}"
 
 
 def storage_lanes(cluster: str, *storages: str, node: str | None = None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -71,12 +72,28 @@ class FreshGuest:
         """The evidence of this look, as a precondition that holds."""
         return what, True, f"{clean(self.name) or 'it'} ({self.vmid}) is {self.words}"
 
+    def born_as(self, other: FreshGuest) -> bool:
+        """Whether it was made when another look has it: a guest of the same number and name may be a new one.
+
+        By the moment and the UUID that Proxmox gives a virtual machine; True where either look does not have them.
+        """
+        mine, its = _birth(self.config), _birth(other.config)
+        return all(mine[key] == its[key] for key in mine.keys() & its.keys())
+
     def same_as(self, target: Vm) -> tuple[str, bool, str]:
         """Whether it still is the guest of a row, as a precondition: ids are given anew when a guest is destroyed."""
         named = target.name != nameless(self.vmid)
         ok = (not named or not self.name or self.name == target.name) and self.type == type_of(target)
         said = clean(self.name) or "without a name"
         return "it is still the guest that was chosen", ok, f"{self.vmid} is {said} now"
+
+
+_BORN = re.compile(r"(?:^|,)(ctime|uuid)=([^,]+)")
+
+
+def _birth(config: Mapping[str, Any]) -> dict[str, str]:
+    said = ",".join(text(config.get(key)) for key in ("meta", "smbios1"))
+    return {key: value.lower() for key, value in _BORN.findall(said)}
 
 
 def nameless(vmid: int) -> str:

@@ -6,8 +6,9 @@ What is looked at when planning is looked at again just before the call, for a q
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from app.column import clean
@@ -23,6 +24,7 @@ from backends.proxmox.lanes import guest_lane
 from backends.proxmox.on_cluster import FreshGuest, OnCluster
 from backends.proxmox.tasks import called, retried_on_lock
 from backends.proxmox.verbs import privileges, spoken
+from backends.proxmox.verbs.left_running import LeftRunning
 from backends.proxmox.verbs.privileges import Need
 
 if TYPE_CHECKING:
@@ -60,6 +62,14 @@ class Call:
 
 class Acting(OnCluster, VmVerbs):
     """Base of the verb families; mixed into a ``Backend``, which brings ``context``."""
+
+    @cached_property
+    def _left_running(self) -> dict[str, LeftRunning]:
+        return {}
+
+    def left_running(self, cluster: str) -> LeftRunning:
+        """The tasks there that were begun without waiting for their end."""
+        return self._left_running.setdefault(cluster, LeftRunning())
 
     def unable(self, verb: Verb, target: Resource) -> str | None:
         """The privilege that the cluster's login lacks for a verb on a guest, as far as it is known."""
@@ -104,22 +114,31 @@ class Acting(OnCluster, VmVerbs):
         settled: Callable[[FreshGuest], bool] | None = None,
         stoppable: bool = True,
         alone: bool = True,
+        look: Callable[[], Awaitable[None]] | None = None,
     ) -> Step:
         """One call about one guest as a step: read again, sent, its task followed.
 
         ``doing`` stands in its row meanwhile, ``done`` in the outcome. ``settled`` says when what was asked for has
         come about, where high availability does it by itself after the task. ``then`` makes another result of it. What
         is not ``stoppable`` goes on at the cluster when the job is cancelled: half done it would leave a locked guest.
-        Where it is not ``alone`` it does not wait for what else we are doing to the guest.
+        Where it is not ``alone`` it does not wait for what else we are doing to the guest. ``look`` looks at what else
+        of it the plan was made for, and raises Refused where that is another by now.
         """
         client = self.client(now.cluster)
 
-        async def run(report: Report) -> Result:
+        async def once(report: Report) -> Result:
             await self.unchanged(now, against, locks)
+            if look is not None:
+                await look()
+            left = self.left_running(now.cluster)
+            await left.room(client, lanes, width, report)
+            result = await self.followed(client, call, report, stoppable=stoppable)
+            left.add(lanes, report, result)
+            return result
+
+        async def run(report: Report) -> Result:
             with self.doings(now.cluster).doing(now.vmid, doing):
-                result = await retried_on_lock(
-                    lambda: self.followed(client, call, report, stoppable=stoppable), report=report
-                )
+                result = await retried_on_lock(partial(once, report), report=report)
                 if result.exit_code == 0 and report.wait and settled is not None and now.ha is not None:
                     await self._settled(now, settled, report)
             if result.exit_code == 0 and then is not None:
@@ -152,7 +171,7 @@ class Acting(OnCluster, VmVerbs):
         again = await self.guest(planned.cluster, planned.vmid, node=planned.node, type=planned.type)
         if again.node != planned.node or again.type != planned.type:
             raise Refused(f"it has moved to {clean(again.node)} meanwhile", where=planned.id, todo="ask again")
-        if again.name != planned.name:
+        if again.name != planned.name or not again.born_as(planned):
             raise Refused(f"it is another guest by now: {clean(again.name)}", where=planned.id, todo="look again")
         unlocked(again, locks)
         against(again)

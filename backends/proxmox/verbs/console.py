@@ -36,7 +36,7 @@ class ConsoleVerbs(Acting):
 
     async def console(self, target: Vm) -> Plan:
         """Open its serial terminal here; ctrl-] leaves it."""
-        now, held = await self.ready(target, "console", _runs)
+        now, held = await self.ready(target, "console", _runs, locks=_ANY)
         serial = None if now.type == "lxc" else _serial(now)
         call = Call("POST", self.path(now, "termproxy"), {"serial": serial})
 
@@ -77,7 +77,7 @@ class ConsoleVerbs(Acting):
             if file is not None:
                 raise ConfigurationError("a browser needs no file", where="--file", todo="leave it out")
             return await self._vnc(target)
-        now, held = await self.ready(target, "viewer", _runs)
+        now, held = await self.ready(target, "viewer", _runs, locks=_ANY)
         if (
             now.type == "qemu"
             and "qxl" not in str(now.config.get("vga") or "")
@@ -92,6 +92,7 @@ class ConsoleVerbs(Acting):
         path = _given(file) if file is not None else None
 
         async def run(report: Report) -> Result:
+            await self.unchanged(now, _runs, locks=_ANY)
             said = mapping(await call.send(self.client(now.cluster)))
             if not said.get("password") or not said.get("host"):
                 raise BadAnswer("the cluster gave no ticket for its screen", where=now.id)
@@ -104,7 +105,7 @@ class ConsoleVerbs(Acting):
         return Plan(Step(target, f"{call.text}{shown}", run), notes=notes, preconditions=held)
 
     async def _vnc(self, target: Vm) -> Plan:
-        now, held = await self.ready(target, "viewer", _runs)
+        now, held = await self.ready(target, "viewer", _runs, locks=_ANY)
         call = Call("POST", self.path(now, "vncproxy"), {"websocket": True})
         client = self.client(target)
         kind = "kvm" if now.type == "qemu" else "lxc"
@@ -112,6 +113,7 @@ class ConsoleVerbs(Acting):
         url = f"{client.url}/?{urlencode(query)}"
 
         async def run(report: Report) -> Result:
+            await self.unchanged(now, _runs, locks=_ANY)
             said = mapping(await call.send(self.client(now.cluster)))
             if not said.get("ticket"):
                 raise BadAnswer("the cluster gave no ticket for its screen", where=now.id)

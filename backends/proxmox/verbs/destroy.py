@@ -59,7 +59,7 @@ class DestroyVerbs(Snapping):
                 target,
                 now,
                 Call("DELETE", self.path(now), {"purge": True if purge else None}),
-                _destroyable(stop=False, purge=purge),
+                _as_told(now, _destroyable(stop=False, purge=purge)),
                 doing="destroy",
                 done="destroyed",
                 lanes=await self.storage_lanes(now),
@@ -133,3 +133,16 @@ def _destroyable(*, stop: bool, purge: bool) -> Against:
             raise Refused(f"it is {now.status}", where=now.id, todo=todo)
 
     return against
+
+
+def _as_told(planned: FreshGuest, against: Against) -> Against:
+    """As well, it has the disks of which was told that they are lost."""
+
+    def also(now: FreshGuest) -> None:
+        against(now)
+        more = set(volumes_of(now.config).values()) - set(volumes_of(planned.config).values())
+        if more:
+            said = clean(", ".join(sorted(more)))
+            raise Refused(f"it has got more disks meanwhile: {said}", where=now.id, todo="ask again")
+
+    return also

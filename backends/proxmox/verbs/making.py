@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.column import clean
-from app.errors import BadAnswer, Missing, QuarterdeckError, Unsupported
+from app.errors import BadAnswer, Missing, QuarterdeckError, Refused
 from app.fleet import Ref, Resource
 from app.plan import Report, Result, Step
 from backends.proxmox import wire
@@ -21,7 +21,8 @@ from backends.proxmox.verbs.recipe import Recipe
 from backends.proxmox.verbs.spoken import call
 
 if TYPE_CHECKING:
-    from backends.proxmox.on_cluster import FreshGuest, OnCluster
+    from backends.proxmox.on_cluster import FreshGuest
+    from backends.proxmox.verbs.acting import Acting
 
 RACES = 8
 """Ids that are taken one after the other, when others take each before us."""
@@ -34,7 +35,7 @@ class Making:
 
     def __init__(
         self,
-        on: OnCluster,
+        on: Acting,
         target: Ref | Resource,
         recipe: Recipe,
         name: str,
@@ -125,12 +126,6 @@ class Making:
     # -- what runs
 
     async def _clone(self, report: Report) -> Result:
-        if not report.wait and self._later():
-            raise Unsupported(
-                "the cluster carries on with the clone alone, and this one has settings to get or is to be started",
-                where=self.recipe.source.id,
-                todo="leave out --no-wait",
-            )
         result = await retried_on_lock(lambda: self._attempt(report), report=report, pause=self._pause)
         self.made, self.upid = True, str(result.data.get("upid", ""))
         if not report.wait:
@@ -144,11 +139,15 @@ class Making:
     async def _attempt(self, report: Report) -> Result:
         """Clone once; what a failed attempt left behind is part of its error."""
         client = self._on.client(self.recipe.source.cluster)
+        await self._on.unchanged(self.recipe.source, self._still_copied_so)
+        await self._on.left_running(client.name).room(client, self.recipe.lanes, self.recipe.width, report)
         upid: Any = None
         try:
             upid = await self._begin(report)
             with self._on.doings(client.name).doing(self.vmid or 0, "clone"):
-                return await succeeded(client, upid, report)
+                result = await succeeded(client, upid, report)
+            self._on.left_running(client.name).add(self.recipe.lanes, report, result)
+            return result
         except IdTaken:
             raise
         except QuarterdeckError as error:
@@ -159,6 +158,12 @@ class Making:
             if self.vmid is not None:
                 report.log(f"{self} may be left half made: quarterdeck vm show {self.id}")
             raise
+
+    def _still_copied_so(self, seen: FreshGuest) -> None:
+        """Refuse a template that is none by now, or the other way about: it would be copied in another way."""
+        if seen.template != self.recipe.source.template:
+            what = "it is a template by now" if seen.template else "it is no template any more"
+            raise Refused(what, where=seen.id, todo="ask again")
 
     async def _begin(self, report: Report) -> Any:
         """Have it cloned under a number that is free; returns the task."""
@@ -271,7 +276,7 @@ class Making:
         return {"vmid": self.vmid, "guest": self.id, "name": self.name, "node": self.recipe.to, "upid": self.upid}
 
 
-async def free_id(on: OnCluster, cluster: str) -> int:
+async def free_id(on: Acting, cluster: str) -> int:
     """The next free number as the cluster says it now; it reserves nothing."""
     found = whole(await on.client(cluster).get("/cluster/nextid"))
     if found is None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from app.column import clean, size_text
-from app.errors import BadAnswer, ConfigurationError, Missing, QuarterdeckError, Refused, Unsupported
+from app.errors import BadAnswer, ConfigurationError, Missing, QuarterdeckError, Refused
 from app.fleet import Ref
 from app.plan import Plan, Report, Result, Step
 from backends.proxmox import wire
@@ -119,12 +119,6 @@ class RestoreVerbs(Acting):
         last = "restored"
 
         async def restore(report: Report) -> Result:
-            if not report.wait and (name is not None or start):
-                raise Unsupported(
-                    "the cluster carries on with the restore alone, and this one is to be named or started then",
-                    where=making.cluster,
-                    todo="leave out --no-wait",
-                )
             return await retried_on_lock(lambda: self._restored(making, report), report=report)
 
         steps = [

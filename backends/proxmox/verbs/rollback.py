@@ -121,6 +121,7 @@ class RollbackVerbs(Snapping):
                     width=width,
                     name=named,
                     after=after,
+                    look=self.still_there(now, newer),
                 )
             )
             after = (named,)
@@ -137,6 +138,7 @@ class RollbackVerbs(Snapping):
                 width=width,
                 name=f"{number}-back",
                 after=after,
+                look=self.still_there(now, each.to),
             )
         )
         return steps

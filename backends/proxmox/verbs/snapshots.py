@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from app.column import clean
 from app.errors import QuarterdeckError, Refused, Unsupported
 from app.plan import Plan
@@ -10,7 +12,14 @@ from backends.proxmox.lanes import storage_lane, storages_of, volumes_of
 from backends.proxmox.on_cluster import FreshGuest
 from backends.proxmox.verbs.acting import Acting, Call, no_template
 from backends.proxmox.verbs.recipe import StorageRow, storages_on
-from backends.proxmox.verbs.snapshot_tree import SnapshotTree, can, check_snapshot_name, moment, snapshots_of
+from backends.proxmox.verbs.snapshot_tree import (
+    Snapshot,
+    SnapshotTree,
+    can,
+    check_snapshot_name,
+    moment,
+    snapshots_of,
+)
 
 
 class Snapping(Acting):
@@ -67,6 +76,17 @@ class Snapping(Acting):
             for name in storages_of(now.config)
         )
 
+    def still_there(self, now: FreshGuest, planned: Snapshot) -> Callable[[], Awaitable[None]]:
+        """Looks, just before acting, whether a snapshot is the one that was planned with; raises Refused."""
+
+        async def look() -> None:
+            seen = (await snapshots_of(self.client(now.cluster), self.path(now))).snapshots.get(planned.name)
+            if seen is None or seen.taken_at != planned.taken_at:
+                what = "is gone by now" if seen is None else f"is another one by now, taken {moment(seen.taken_at)}"
+                raise Refused(f"its snapshot '{clean(planned.name)}' {what}", where=now.id, todo="look again")
+
+        return look
+
     def snapshot_call(self, now: FreshGuest, name: str, *, memory: bool, description: str) -> Call:
         """The call that takes one."""
         params = {"snapname": name, "vmstate": True if memory else None, "description": description or None}
@@ -112,6 +132,7 @@ class SnapshotVerbs(Snapping):
             doing="delete snapshot",
             stoppable=False,
             done=f"snapshot {name} removed",
+            look=self.still_there(now, found),
             lanes=await self.storage_lanes(now),
             width=self.parallel(now.cluster),
         )
