@@ -18,13 +18,23 @@ from backends.libvirt.verbs.pools import PoolVerbs
 from backends.libvirt.verbs.removing import RemoveVerbs
 from backends.libvirt.verbs.setting import SetVerbs
 from backends.libvirt.verbs.snapshots import SnapshotVerbs
+from backends.libvirt.verbs.viewer import ViewerVerb
 
 INTERVAL_S = 5.0
 """libvirt tells by itself what happens; so often the figures are asked for."""
 
 
 class Libvirt(
-    LifeVerbs, SnapshotVerbs, CloneVerbs, RemoveVerbs, SetVerbs, LookingVerbs, ConsoleVerb, PoolVerbs, Backend
+    LifeVerbs,
+    SnapshotVerbs,
+    CloneVerbs,
+    RemoveVerbs,
+    SetVerbs,
+    LookingVerbs,
+    ConsoleVerb,
+    ViewerVerb,
+    PoolVerbs,
+    Backend,
 ):
     """Every node that may have a libvirt: those logged in to and this machine, unless ``libvirt: false``."""
 
