@@ -23,7 +23,6 @@ def clusters(inventory: Inventory, state: Path) -> list[dict[str, Any]]:
 
 
 def _item(cluster: Cluster, inventory: Inventory, state: Path) -> dict[str, Any]:
-    trusts = "fingerprint" if cluster.fingerprints else str(cluster.ca) if cluster.ca else "the system's authorities"
     return {
         "id": cluster.name,
         "name": cluster.name,
@@ -31,7 +30,7 @@ def _item(cluster: Cluster, inventory: Inventory, state: Path) -> dict[str, Any]
         "urls": list(cluster.urls),
         "login": None if cluster.fault else cluster.login or "token",
         "secret": None if cluster.fault else _secret(cluster, inventory, state),
-        "verified_by": None if cluster.fault else trusts,
+        "verified_by": None if cluster.fault else _verified_by(cluster, state),
         "fingerprints": list(cluster.fingerprints),
         "node_map": dict(cluster.node_map),
         "interval": cluster.interval,
@@ -41,6 +40,22 @@ def _item(cluster: Cluster, inventory: Inventory, state: Path) -> dict[str, Any]
         "networks": {name: one.bridge for name, one in cluster.networks.items()},
         "fault": cluster.fault,
     }
+
+
+def _verified_by(cluster: Cluster, state: Path) -> str:
+    from backends.proxmox.known import KnownCertificates
+
+    if cluster.fingerprints:
+        return "fingerprint"
+    otherwise = str(cluster.ca) if cluster.ca else "the system's authorities"
+    try:
+        known = KnownCertificates(state)
+        pinned = [url for url in cluster.urls if known.of(cluster.name, url) is not None]
+    except ConfigurationError as error:
+        return f"{otherwise}; {error}"
+    if not pinned:
+        return otherwise
+    return "vm trust" if len(pinned) == len(cluster.urls) else f"vm trust ({', '.join(pinned)}), else {otherwise}"
 
 
 def _secret(cluster: Cluster, inventory: Inventory, state: Path) -> str:

@@ -1,6 +1,7 @@
-"""``quarterdeck info``: every path in use and the versions of what does the work, for a bug report or a puzzled moment.
+"""``quarterdeck info``: every path in use, the clusters, and the versions of what does the work, for a puzzled moment.
 
-Versions come from the installed packages' metadata; none of the heavy libraries is imported.
+Versions come from the installed packages' metadata; none of the heavy libraries is imported unless clusters are
+configured, and nobody is asked.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from app.cli.config_commands import as_json, hosts, write_json, write_table
 
 PACKAGES = ("textual", "asyncssh", "psutil", "click", "pydantic", "pyyaml", "cryptography")
 ABSENT = "not installed"
+_PROXMOX = re.compile(rb"^[\"']?proxmox[\"']?\s*:|^\{", re.MULTILINE)
+"""Of a hosts.yaml that may name clusters."""
 
 
 @click.command("info")
 @click.pass_context
 def info(context: click.Context) -> None:
-    """Print every path in use and the versions of what does the work."""
-    rows = [*_paths(hosts(context)), *_versions()]
+    """Print every path in use, where clusters are asked, and the versions of what does the work."""
+    given = hosts(context)
+    rows = [*_paths(given), *_clusters(given), *_versions()]
     if as_json(context):
         write_json([{"id": key, "name": key, "value": value, "note": note or None} for key, value, note in rows])
     else:
@@ -48,6 +52,30 @@ def _paths(given: Path | None) -> Iterator[tuple[str, str, str]]:
         ("log", paths.log),
     ):
         yield name, str(folder), "" if folder.exists() else "made when first written to"
+
+
+def _clusters(given: Path | None) -> Iterator[tuple[str, str, str]]:
+    """Where each cluster is asked, in order, how often, and how it is known; a file that cannot be read has none."""
+    from app.inventory.find import find
+
+    path = find(given).path
+    try:
+        if path is None or not _PROXMOX.search(path.read_bytes()):
+            return
+    except OSError:
+        return
+    from app.cli import cluster_text
+    from app.errors import ConfigurationError
+    from app.inventory import load
+    from app.paths import Paths
+
+    try:
+        found = cluster_text.clusters(load(given), Paths.find().state)
+    except ConfigurationError:
+        return
+    for one in found:
+        how = f"every {one['interval']:g} s; {one['login']}: {one['secret']}; verified by {one['verified_by']}"
+        yield f"cluster {one['name']}", ", ".join(one["urls"]) or "none", one["fault"] or how
 
 
 def _versions() -> Iterator[tuple[str, str, str]]:

@@ -160,9 +160,11 @@ def checksum(text: str) -> str:
 
 
 def check_image(text: str) -> None:
-    """Where a cloud image comes from: a URL, or what a storage holds already."""
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*:(?:iso|import)/[^\s/]+", text):
+    """Where a cloud image comes from: a URL, or what a storage holds already among its imports."""
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*:import/[^\s/]+\.(?:qcow2|raw|vmdk)", text, re.IGNORECASE):
         return
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*:[a-z]+/\S*", text):
+        raise ValueError("Proxmox makes disks of a storage's imports alone (.qcow2, .raw, .vmdk): local:import/x.qcow2")
     try:
         parts = urlsplit(text)
     except ValueError:
@@ -171,7 +173,7 @@ def check_image(text: str) -> None:
         raise ValueError("no login stands in a URL")
     named = parts is not None and parts.scheme in {"http", "https"} and parts.hostname and parts.path.strip("/")
     if not named or re.search(r"[\s\x00-\x1f\x7f]", text):
-        raise ValueError("neither the URL of an image nor one on a storage: local:iso/x.img or local:import/x.qcow2")
+        raise ValueError("neither the URL of an image nor one on a storage: local:import/x.qcow2")
 
 
 def check_public_key(text: str) -> None:

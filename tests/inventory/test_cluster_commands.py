@@ -18,6 +18,8 @@ from app.errors import ConfigurationError
 from app.inventory import explain, load, secrets
 from app.inventory.trust import FILE
 from app.paths import Paths
+from backends.proxmox.known import KnownCertificates
+from backends.proxmox.tls import Certificate
 from tests.inventory.conftest import Write
 
 SECRET = "5e1ec7ed-0000-4000-8000-00000000beef"
@@ -208,3 +210,26 @@ def _piece(fd: int) -> bytes:
         return os.read(fd, 4096)
     except OSError:  # the other side has gone
         return b""
+
+
+def test_info_tells_where_clusters_are_asked_and_by_what_they_are_known(write: Write, say: Any) -> None:
+    path = write(
+        f"proxmox:\n  lab: {{url: https://1.2.3.4, urls: [https://1.2.3.5], token: 'a@pve!bc={SECRET}'}}\n"
+        f"  bad: {{url: https://1.2.3.6, tokn: {SECRET}}}\n"
+    )
+    path.chmod(0o600)
+    said = say("info", "--hosts", str(path), "--output", "json")
+    told = {one["id"]: one for one in said.items}
+    assert told["cluster lab"]["value"] == "https://1.2.3.4, https://1.2.3.5"
+    known = "token: written in hosts.yaml; verified by the system's authorities"
+    assert told["cluster lab"]["note"] == f"every 10 s; {known}"
+    assert "unknown key 'tokn'" in told["cluster bad"]["note"]
+    KnownCertificates(Paths.find().state).pin("lab", "https://1.2.3.5", Certificate("AB" * 32))
+    told = {one["id"]: one for one in say("info", "--hosts", str(path), "--output", "json").items}
+    assert "verified by vm trust (https://1.2.3.5), else the system's authorities" in told["cluster lab"]["note"]
+    table = say("info", "--hosts", str(path), "--output", "table")
+    assert SECRET not in said.out + said.err + table.out + table.err
+    path.write_text("proxmox: [\n")
+    broken = say("info", "--hosts", str(path), "--output", "json")
+    assert broken.code == 0
+    assert not [one for one in broken.items if one["id"].startswith("cluster")]

@@ -224,6 +224,8 @@ TEMPLATE = "vmid: 101, image: 'https://x.org/a.img'"
         ("{hub: {vmid: 99, image: 'https://x.org/a.img'}}", "'vmid' must be at least 100, not '99'"),
         ("{hub: {vmid: '101', image: 'https://x.org/a.img'}}", "'vmid' must be a whole number"),
         ("{hub: {vmid: 101, image: noble.img}}", "neither the URL of an image nor one on a storage"),
+        ("{hub: {vmid: 101, image: 'local:iso/x.img'}}", "makes disks of a storage's imports alone"),
+        ("{hub: {vmid: 101, image: 'local:import/x.ova'}}", "makes disks of a storage's imports alone"),
         ("{hub: {vmid: 101, image: 'https://x.org'}}", "neither the URL of an image nor one on a storage"),
         ("{hub: {vmid: 101, image: 'https://a:b@x.org/a'}}", "'image': no login stands in a URL"),
         ("{hub: {vmid: 101, image: 'http://x.org/a.img'}}", "an image that comes in the clear needs a checksum"),

@@ -247,7 +247,6 @@ async def test_what_it_needs_and_has_not_is_told_before_anything_is_made(
     ("image", "words"),
     [
         ("local:import/gone.qcow2", "has no image"),
-        ("local:iso/x.img", "imports no disk from"),
         ("https://cloud.example.org/debian.qcow2.xz", "is packed"),
     ],
 )

@@ -55,13 +55,7 @@ async def find_image(client: Client, template: Template, node: str, known: Mappi
 
 
 async def _on_storage(client: Client, template: Template, node: str) -> Image:
-    storage, _, name = template.image.partition(":")
-    if not name.startswith("import/"):
-        raise Unsupported(
-            f"Proxmox imports no disk from {clean(template.image)}",
-            where=template.name,
-            todo="put the image among a storage's imports: local:import/x.qcow2",
-        )
+    storage = template.image.partition(":")[0]
     if template.image not in await _volumes(client, node, storage):
         todo = "name its URL in hosts.yaml and it is fetched; or put it there"
         raise Missing(f"{clean(node)} has no image {clean(template.image)}", where=template.name, todo=todo)
