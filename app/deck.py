@@ -54,8 +54,11 @@ class Deck:
         witness: Witness,
         history: History | None = None,
         read_only: bool = False,
+        woken: Callable[[Inventory], Iterable[Backend]] = lambda inventory: (),
     ) -> None:
+        """``woken`` gives the backends that a changed configuration needs and that were not worth making before."""
         self.context = context
+        self._woken = woken
         self.kinds = kinds
         self.backends = {backend.name: backend for backend in backends}
         self.catalog = Catalog({noun: kind.verbs for noun, kind in kinds.items()})
@@ -71,7 +74,7 @@ class Deck:
         self._ledger = Ledger(witness)
         self._lanes = Lanes()
         self._holds = Holds(context.state / "at-work" / witness.folder.name)
-        self._rejoining = Rejoining(tuple(self.backends.values()), witness, self._holds)
+        self._rejoining = Rejoining(self.backends.values(), witness, self._holds)
         self._following: set[asyncio.Task[tuple[Outcome, ...]]] = set()
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -80,6 +83,13 @@ class Deck:
     def inventory(self) -> Inventory:
         """The configuration in force."""
         return self.context.inventory()
+
+    def configure(self, inventory: Inventory) -> None:
+        """Watch what a changed configuration says: only what changed is touched, backends it needs first are made."""
+        for backend in self._woken(inventory):
+            self.backends[backend.name] = backend
+            self.feed.admit(backend)
+        self.feed.configure(inventory)
 
     def offered(self, target: Resource) -> tuple[Verb, ...]:
         """The verbs the target's backend can do; what the guard refuses now is told by ``permitted``."""

@@ -113,6 +113,10 @@ class Feed:
         for watched in self._watched.values():
             self._nudge(watched)
 
+    def admit(self, backend: Backend) -> None:
+        """One backend more; its sources are watched from the next ``configure`` on."""
+        self._backends[backend.name] = backend
+
     def configure(
         self,
         inventory: Inventory,

@@ -29,6 +29,8 @@ class Part(NamedTuple):
     backend: str
     rules: bool = False
     """The backend has a say in the guard, so that acting on any kind needs it."""
+    needs: str = ""
+    """The top-level key of hosts.yaml without which a console does not even import the backend."""
 
     @property
     def noun(self) -> str:
@@ -43,10 +45,10 @@ PARTS: tuple[Part, ...] = (
     Part("backends.kinds.container:KIND", "backends.docker.backend:Docker"),
     Part("backends.kinds.stack:KIND", "backends.compose.backend:Compose"),
     Part("backends.kinds.project:KIND", "backends.projects.backend:Projects"),
-    Part("backends.kinds.vm:KIND", "backends.proxmox.backend:Proxmox"),
+    Part("backends.kinds.vm:KIND", "backends.proxmox.backend:Proxmox", needs="proxmox"),
     Part("backends.kinds.vm:KIND", "backends.libvirt.backend:Libvirt"),
-    Part("backends.kinds.hypervisor:KIND", "backends.proxmox.backend:Proxmox"),
-    Part("backends.kinds.storage:KIND", "backends.proxmox.backend:Proxmox"),
+    Part("backends.kinds.hypervisor:KIND", "backends.proxmox.backend:Proxmox", needs="proxmox"),
+    Part("backends.kinds.storage:KIND", "backends.proxmox.backend:Proxmox", needs="proxmox"),
     Part("backends.kinds.storage:KIND", "backends.libvirt.backend:Libvirt"),
     Part("backends.kinds.image:KIND", "backends.docker.backend:Docker"),
     Part("backends.kinds.volume:KIND", "backends.docker.backend:Docker"),
@@ -126,6 +128,11 @@ def backends(
             raise Clash(f"two backends are called '{backend.name}'", where=path)
         made[backend.name] = backend
     return list(made.values())
+
+
+def idle(inventory: Inventory, parts: Sequence[Part] = PARTS) -> frozenset[str]:
+    """The paths of the backends that find nothing in hosts.yaml to do."""
+    return frozenset(part.backend for part in parts if part.needs and part.needs not in inventory.extra)
 
 
 def links(

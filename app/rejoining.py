@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.backend import Backend, Standing
@@ -51,8 +51,8 @@ class Loose:
 class Rejoining:
     """Looks at loose ends and follows them."""
 
-    def __init__(self, backends: Sequence[Backend], witness: Witness, holds: Holds) -> None:
-        self._backends = tuple(backends)
+    def __init__(self, backends: Collection[Backend], witness: Witness, holds: Holds) -> None:
+        self._backends = backends
         self._witness = witness
         self._holds = holds
 
@@ -63,7 +63,7 @@ class Rejoining:
     async def _looked(self, operation: Operation) -> Loose:
         known: dict[str, tuple[Backend, Standing]] = {}
         for ref, _, handle in _handles(operation):
-            for backend in self._backends:
+            for backend in tuple(self._backends):
                 standing = await self._standing(backend, handle, ref)
                 if standing is not None:
                     known[handle] = (backend, standing)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app import registry
-from app.backend import AskSecret, Context, nobody
+from app.backend import AskSecret, Backend, Context, nobody
 from app.deck import Deck
 from app.inventory import Inventory, load
 from app.paths import Paths, private_folder
@@ -84,7 +84,20 @@ def open_deck(start: Start, *, parts: Sequence[Part] | None = None, inventory: I
         rows_only=start.rows_only,
         demo=start.demo,
     )
-    backends = registry.backends(context, parts, start.only, rules=start.acting)
+    awake = parts
+    if start.only is None:  # a console: what has nothing to do is not imported before hosts.yaml gives it something
+        idle = registry.idle(inventory, parts)
+        awake = tuple(part for part in parts if part.backend not in idle)
+    backends = registry.backends(context, awake, start.only, rules=start.acting)
+    waiting = [part for part in parts if part not in awake]
+
+    def woken(inventory: Inventory) -> list[Backend]:
+        """The backends for which a changed hosts.yaml has something to do at last."""
+        idle = registry.idle(inventory, waiting)
+        ready = [part for part in waiting if part.backend not in idle]
+        waiting[:] = [part for part in waiting if part.backend in idle]
+        return registry.backends(context, ready)
+
     # Those that nobody here fills are not worth their import.
     filled = None if start.only is None else {*start.only, *(noun for backend in backends for noun in backend.nouns)}
     deck = Deck(
@@ -97,6 +110,7 @@ def open_deck(start: Start, *, parts: Sequence[Part] | None = None, inventory: I
             copy=copies.configured(lambda: hosts().witness, links),
         ),
         read_only=start.read_only,
+        woken=woken,
     )
     return deck
 

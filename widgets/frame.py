@@ -282,7 +282,7 @@ class Frame(TerminalApp):
             self.deck.context.inventory = lambda inventory=change.inventory: inventory
         else:
             replace(change.inventory)
-        self.deck.feed.configure(change.inventory)
+        self.deck.configure(change.inventory)
         self.keymap = Keymap(self.deck.catalog, self.deck.kinds, change.inventory.keys)
         self._tell_mistakes(tuple(self.keymap.mistakes))
         if self.theme_wanted is None and change.inventory.theme and change.inventory.theme != self.theme:
