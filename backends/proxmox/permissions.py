@@ -52,6 +52,15 @@ class Permissions:
         """Those that are certainly not held there, in the order given; none while nothing is known."""
         return tuple(one for one in privileges if self.may(path, one) is False)
 
+    def somewhere(self, privilege: str, *paths: str) -> bool:
+        """Whether a privilege may be held at some of these paths or below one; True while nothing is known."""
+        if self.known is None:
+            return True
+        below = tuple(f"{_tidy(path)}/" for path in paths)
+        return any(self.may(path, privilege) for path in paths) or any(
+            privilege in granted for path, granted in self.known.items() if path.startswith(below)
+        )
+
     @property
     def nothing(self) -> bool:
         """Nothing at all is granted: what a token of its own starts with, and what makes a cluster look empty."""

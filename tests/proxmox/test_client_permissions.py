@@ -62,3 +62,21 @@ def test_a_login_without_any_right(answer: object) -> None:
 
 def test_what_is_granted_is_not_nothing() -> None:
     assert not FOUND.nothing
+
+
+@pytest.mark.parametrize(
+    ("privilege", "paths", "somewhere"),
+    [
+        ("VM.PowerMgmt", ("/vms",), True),
+        ("VM.PowerMgmt", ("/pool", "/storage"), False),
+        ("VM.Audit", ("/vms/7",), True),
+        ("Datastore.Allocate", ("/storage",), True),
+        ("Sys.Audit", ("/nodes",), True),
+        ("VM.Allocate", ("/vms", "/pool"), False),
+    ],
+)
+def test_whether_it_is_held_anywhere_below_goes_by_all_that_is_known(
+    privilege: str, paths: tuple[str, ...], somewhere: bool
+) -> None:
+    assert FOUND.somewhere(privilege, *paths) is somewhere
+    assert Permissions().somewhere(privilege, *paths) is True

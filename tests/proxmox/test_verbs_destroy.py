@@ -141,3 +141,16 @@ async def test_a_template_with_linked_clones_stays_and_they_are_named(
     assert (str(refused.outcome), refused.exit_code) == ("refused", 4)
     assert "it is in use: 1 linked clone stands on it: lab/105" in refused.message
     assert str(gone.outcome) == "done", gone.message
+
+
+@pytest.mark.parametrize(("lock", "commands"), [("clone", True), ("create", True), ("backup", False)])
+async def test_what_was_never_finished_says_how_it_goes(
+    lock: str, commands: bool, pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(101, "half", lock=lock)
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        outcome = await lab.one("destroy", "lab/101")
+        assert lab.called() == []
+    assert (str(outcome.outcome), outcome.exit_code) == ("refused", 4)
+    assert f"it is locked ({lock}); wait for what holds the lock '{lock}' to end" in outcome.message
+    assert ("qm unlock 101 && qm destroy 101 --purge" in outcome.message) is commands

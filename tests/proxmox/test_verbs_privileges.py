@@ -72,10 +72,35 @@ async def test_keys_are_greyed_with_the_privilege_named(
         assert isinstance(lab.deck.permitted(snapshot, [web]), Refuse)
 
 
+@pytest.mark.parametrize("more", [(), (("/pool/lab", "VM.Allocate"), ("/storage/local", "Datastore.AllocateSpace"))])
+async def test_what_can_be_done_nowhere_is_greyed_as_well(
+    more: tuple[tuple[str, ...], ...], pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(9000, "golden", template=True)
+    pve.add_pool("lab")
+    token = pve.make_token("ops@pve!some", READS, ("/vms/9000", *READS[1:], "VM.Clone", "VM.Backup"), *more)
+    async with opened(tmp_path, monkeypatch, pve, token=token) as lab:
+        await lab.one("start", "lab/9000")  # by now it is known what the token may do
+        row = lab.deck.feed.fleet.find(Ref("vm", "lab/9000"))
+        assert row is not None
+        words = "needs {}, which ops@pve!some does not have"
+        for name, need in (
+            ("clone", "VM.Allocate on /vms or /pool"),
+            ("backup", "Datastore.AllocateSpace on /storage"),
+        ):
+            verb = lab.deck.catalog.find("vm", name)
+            assert verb is not None
+            expected = Allow() if more else Refuse(words.format(need), "privilege")
+            assert lab.deck.permitted(verb, [row]) == expected
+
+
 async def test_an_option_may_need_more_than_its_verb(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pve.add_vm(101, "web", snapshots={"old": {}})
     token = pve.make_token(
-        "ops@pve!some", READS, ("/vms", "VM.Audit", "VM.Config.CPU", "VM.Snapshot.Rollback", "VM.Backup")
+        "ops@pve!some",
+        READS,
+        ("/vms", "VM.Audit", "VM.Config.CPU", "VM.Snapshot.Rollback", "VM.Backup"),
+        ("/storage/local-lvm", "Datastore.Audit", "Datastore.AllocateSpace"),
     )
     async with opened(tmp_path, monkeypatch, pve, token=token) as lab:
         memory = await lab.one("set", "lab/101", cores=4, memory="4G")

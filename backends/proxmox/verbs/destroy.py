@@ -10,17 +10,21 @@ from app.errors import QuarterdeckError, Refused
 from app.plan import Plan, Step
 from backends.kinds.vm_row import Vm
 from backends.proxmox import wire
+from backends.proxmox.failures import Locked
 from backends.proxmox.lanes import volumes_of
 from backends.proxmox.lenient import rows, text, whole
 from backends.proxmox.on_cluster import FreshGuest
 from backends.proxmox.verbs.acting import Against, Call
 from backends.proxmox.verbs.kept import backups_on
+from backends.proxmox.verbs.making import removal
 from backends.proxmox.verbs.privileges import on_guest
 from backends.proxmox.verbs.recipe import disk_size
 from backends.proxmox.verbs.snapshot_tree import moment, snapshots_of
 from backends.proxmox.verbs.snapshots import Snapping
 
 _MOST_NAMED = 8
+_HALF_MADE = ("clone", "create")
+"""Locks that stay on what was never finished."""
 
 
 class DestroyVerbs(Snapping):
@@ -30,7 +34,13 @@ class DestroyVerbs(Snapping):
         """Remove it and its disks."""
         against = _destroyable(stop=stop, purge=purge)
         more = [on_guest(target.key, "VM.PowerMgmt")] if stop else []
-        now, held = await self.ready(target, "destroy", against, *more)
+        try:
+            now, held = await self.ready(target, "destroy", against, *more)
+        except Locked as error:
+            if error.lock in _HALF_MADE:
+                left = await self.fresh(target)
+                error.todo = f"{error.todo}; where nothing does any more, {removal(left)}"
+            raise
         if now.template:
             users = await self._users(now)
             if users:

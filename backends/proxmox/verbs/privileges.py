@@ -81,6 +81,14 @@ OF_OPTION: dict[str, tuple[str, ...]] = {
 """Key of a guest's configuration -> what changing it needs (PVE::QemuServer and PVE::LXC, check_vm_modify_perm)."""
 
 
+SOMEWHERE: dict[str, tuple[str, tuple[str, ...]]] = {
+    "clone": ("VM.Allocate", ("/vms", "/pool")),
+    "spawn": ("VM.Allocate", ("/vms", "/pool")),
+    "backup": ("Datastore.AllocateSpace", ("/storage",)),
+}
+"""Verb -> what is needed as well, and below which paths it may be held: where is known only when it is planned."""
+
+
 def on_guest(vmid: int | str, *any_of: str) -> Need:
     """A need at one guest."""
     return Need(wire.path("vms", vmid), any_of)
@@ -145,8 +153,11 @@ def of_verb(verb: str, vmid: int | str) -> tuple[Need, ...]:
 
 def unable(client: Client, verb: Verb, target: Vm) -> str | None:
     """What the login lacks for a verb, as far as it is known without asking; ``None`` where nothing is. Pure."""
-    lacking = [need for need in of_verb(verb.name, target.key) if need.missing(client)]
-    return f"needs {lacking[0].words}, which {_whose(client)} does not have" if lacking else None
+    lacking = [need.words for need in of_verb(verb.name, target.key) if need.missing(client)]
+    privilege, below = SOMEWHERE.get(verb.name, ("", ()))
+    if below and not client.permissions.somewhere(privilege, *below):
+        lacking.append(f"{privilege} on {' or '.join(below)}")
+    return f"needs {lacking[0]}, which {_whose(client)} does not have" if lacking else None
 
 
 async def check(client: Client, needs: Sequence[Need], *, where: str) -> tuple[tuple[str, bool, str], ...]:
