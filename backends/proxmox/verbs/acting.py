@@ -21,6 +21,7 @@ from backends.kinds.vm_verbs import VmVerbs
 from backends.proxmox.cluster import cluster_of
 from backends.proxmox.failures import Locked
 from backends.proxmox.lanes import guest_lane
+from backends.proxmox.links_to_nodes import LinksToNodes
 from backends.proxmox.on_cluster import FreshGuest, OnCluster
 from backends.proxmox.tasks import called, retried_on_lock
 from backends.proxmox.verbs import privileges, spoken
@@ -150,12 +151,19 @@ class Acting(OnCluster, VmVerbs):
         lane = (guest_lane(now.cluster, now.vmid), *lanes) if alone else tuple(lanes)
         return Step(target, call.text, run, name=name, after=after, lane=lane, width=width, undo=undo)
 
-    def may_change(self, cluster: str) -> None:
-        """Raise Refused where a rule says that a cluster is only read: for verbs that have no target to say it of."""
-        meant = cluster_of(self.context.inventory(), cluster)
-        for pattern in self.context.inventory().rules.read_only:
-            if matches(pattern, meant.name, meant.tags):
-                raise Refused(f"'{meant.name}' is read-only by the rule '{pattern}'", where="rules.read_only")
+    def may_change(self, cluster: str, node: str = "") -> None:
+        """Raise Refused where a rule says that a cluster, or one of its nodes, is only read.
+
+        The guard sees targets and what they stand on; this is for verbs without one, and for where guests are put.
+        """
+        inventory = self.context.inventory()
+        links = LinksToNodes(cluster_of(inventory, cluster), inventory)
+        machine = links.hypervisor(node)
+        tags = links.tags_of(machine)
+        names = [cluster, *([f"{cluster}/{node}"] if node else []), *([machine.id] if machine else [])]
+        for pattern in inventory.rules.read_only:
+            if any(matches(pattern, name, tags) for name in names):
+                raise Refused(f"'{names[min(1, len(names) - 1)]}' is read-only by the rule '{pattern}'")
 
     async def followed(self, client: Client, call: Call, report: Report, *, stoppable: bool = True) -> Result:
         """Make a call and follow the task that it starts; a call without one is over with its answer."""

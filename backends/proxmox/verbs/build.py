@@ -64,6 +64,7 @@ class BuildVerbs(Acting):
         if there is not None and there.template and stage is None:
             return Plan(notes=[f"{there.id}: the template {clean(name)} is there already, on {clean(there.node)}"])
         node = there.node if there is not None else await node_of(client, template)
+        self.may_change(owner.name, node)
         known = await storages_on(client, node)
         storage = storage_of(template, known, node)
         image = Image(template.image) if there is not None else await find_image(client, template, node, known)

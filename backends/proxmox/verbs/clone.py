@@ -60,6 +60,7 @@ class CloneVerbs(Recipes):
         )  # fmt: skip
         given = address(ip) if ip is not None else None
         recipe = await self.recipe(target, asked, "clone")
+        self.may_change(target.source, recipe.to)
         same = [one.id for one in self._of_cluster(target.source) if one.name.lower() == name.lower()]
         notes = [*recipe.notes, *([f"{', '.join(same)} is called {clean(name)} as well"] if same else [])]
         making = self._making(target, recipe, name, vmid=vmid, address=given)
@@ -93,6 +94,7 @@ class CloneVerbs(Recipes):
         first = address(ip) if ip is not None else None
         addresses = [first.nth(number) if first is not None else None for number in range(count)]
         recipe = await self.recipe(target, asked, "spawn")
+        self.may_change(target.source, recipe.to)
         if not recipe.source.template:
             todo = f"turn it into one: quarterdeck vm template {target.id}; or clone it"
             raise Refused("it is no template", where=target.id, todo=todo)

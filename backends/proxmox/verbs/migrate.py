@@ -32,6 +32,7 @@ class MigrateVerbs(Acting):
             check_node(known, to, target.source)
         except Missing as error:
             raise Refused(error.what, where=error.where, todo=error.todo) from None
+        self.may_change(target.source, to)
         held.append((f"{to} is there", True, known[to]))
         local = await (self._local_of_vm if now.type == "qemu" else self._local_of_container)(now, to, storage)
         if local and not local_disks:

@@ -85,6 +85,7 @@ class RestoreVerbs(Acting):
         self.may_change(where)
         client = self.client(where)
         node, backup = await self._archive(client, archive, to)
+        self.may_change(where, node)
         held: list[tuple[str, bool, str]] = [("the backup is there", True, f"made {moment(backup.taken_at)}")]
         listed: dict[int | None, Mapping[str, Any]] = {
             whole(row.get("vmid")): row for row in rows(await client.get("/cluster/resources", type="vm"))

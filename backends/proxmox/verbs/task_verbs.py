@@ -40,7 +40,7 @@ class TaskVerbs(Acting):
             todo = "it reads UPID:node:…:, as quarterdeck vm tasks lists it"
             raise ConfigurationError(error.what, where="UPID", todo=todo) from None
         client = await self._cluster_of(task)
-        self.may_change(client.name)
+        self.may_change(client.name, task.node)
         whose = task.user.partition("!")[0]
         needs = [] if whose == client.user.partition("!")[0] else [Need(wire.path("nodes", task.node), ("Sys.Modify",))]
         held = await privileges.check(client, needs, where=client.name)
