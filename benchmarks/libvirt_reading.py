@@ -27,6 +27,7 @@ from backends.libvirt.answers import LIST, SAVED, STATS, stats, uuids
 from backends.libvirt.session import ENVIRONMENT, Session
 from backends.ssh.link import SshLink
 from benchmarks.report import begin
+from tests.libvirt.watched import far, watching
 from tests.servers.libvirt import Libvirtd, started
 from tests.servers.sshd import Sshd
 
@@ -231,6 +232,25 @@ async def minute(way_of: Any, daemon: Libvirtd, server: Sshd, pid: int, events_u
     )
 
 
+async def to_rows(daemon: Libvirtd, server: Sshd, name: str) -> list[float]:
+    """Milliseconds from the begin of the ``virsh`` that causes an event to the row that shows it, in a fleet."""
+    spent: list[float] = []
+    async with watching(far(server, daemon.uri), sshd=server) as on:
+        changed = asyncio.Event()
+        on.deck.feed.listen(lambda _: changed.set())
+        for number in range(EVENTS):
+            word, wanted = ("resume", "running") if number % 2 else ("suspend", "paused")
+            begun = time.perf_counter()
+            virsh = asyncio.create_task(asyncio.to_thread(daemon.virsh, word, name))
+            while on.state(f"hp/{name}") != wanted:
+                changed.clear()
+                await asyncio.wait_for(changed.wait(), 10)
+            spent.append(1000 * (time.perf_counter() - begun))
+            await virsh
+            await asyncio.sleep(1.3)
+    return sorted(spent)
+
+
 async def measure() -> None:
     """All ways, one after the other."""
     with started() as daemon, tempfile.TemporaryDirectory() as folder:
@@ -259,6 +279,11 @@ async def measure() -> None:
                 figures = "".join(f"{one:13.1f}" for one in shown)
                 print(f"{name:22}{cost.processes:13}{cost.channels:13}{cost.kilobytes:13.0f}{figures}")
                 sys.stdout.flush()
+            spent = await to_rows(daemon, server, "guest-01")
+            print(
+                f"from an event to its row, over SSH: median {spent[len(spent) // 2]:.0f} ms,"
+                f" slowest {spent[-1]:.0f} ms (of {EVENTS}; at most 300 ms is what is wanted)"
+            )
         finally:
             server.stop()
 
