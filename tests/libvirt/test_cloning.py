@@ -86,6 +86,8 @@ async def test_ten_at_once(libvirt: Libvirtd) -> None:
         libvirt.domain("worker-3", start=False, disks=0)
         done = await on.do("spawn", "hp/base", count=10, name="worker", start=False)
         assert done.outcome is Ended.DONE, done.message
+        assert done.message.startswith("10 made: hp/worker-1, hp/worker-2, hp/worker-4")
+        assert (done.as_json()["id"], len(done.data["ids"])) == ("hp/base", 10)
         wanted = {f"hp/worker-{number}" for number in range(1, 12)} | {"hp/base"}
         await eventually(lambda: set(on.rows) == wanted)
 

@@ -11,6 +11,7 @@ from app.column import clean, size_text
 from app.errors import ConfigurationError, Missing, Refused, Unsupported
 from app.plan import Plan, Report, Result, Step
 from backends.kinds.vm_row import Vm
+from backends.libvirt.answers import LIST, uuids
 from backends.libvirt.definition import mark, parsed
 from backends.libvirt.verbs.base import COPY_S, Now, guest_name, holds, quoted
 from backends.libvirt.verbs.storage import OnStorage, Volume, size_bytes
@@ -73,7 +74,28 @@ class CloneVerbs(OnStorage):
         guest_name(f"{name}-1")
         taken = {one.name for one in (await self.guests_on(target.source)).values()}
         names = _numbered(name, count, taken)
-        return await self._clones(target, names, full, storage, _Wanted(cores, memory, disk, tag), start)
+        plan = await self._clones(target, names, full, storage, _Wanted(cores, memory, disk, tag), start)
+        counted = self._counted(target, names, [step.name for step in plan.steps])
+        return Plan(*plan.steps, counted, notes=plan.notes, preconditions=plan.preconditions)
+
+    def _counted(self, target: Vm, names: Sequence[str], after: Sequence[str]) -> Step:
+        """A look at last which of them are there."""
+        line = self.line(target.source, *LIST.split())
+
+        async def run(report: Report) -> Result:
+            there = uuids(await self.answer(target.source, LIST, target.id))
+            made = [
+                {"guest": f"{target.source}/{name}", "name": name, "key": there[name]}
+                for name in names
+                if name in there
+            ]
+            ids = [one["guest"] for one in made]
+            said = (
+                f"{len(made)}{'' if len(made) == len(names) else f' of {len(names)}'} made: {', '.join(ids) or 'none'}"
+            )
+            return Result(0 if len(made) == len(names) else 1, said, {"guests": made, "ids": ids})
+
+        return Step(target, f"{line}   # are they all there?", run, behind=tuple(after))
 
     async def _clones(
         self, target: Vm, names: Sequence[str], full: bool, storage: str | None, wanted: _Wanted, start: bool
@@ -146,9 +168,7 @@ class CloneVerbs(OnStorage):
 
             async def begin(report: Report) -> Result:
                 result = await self.act(target, line, report)
-                return (
-                    result if result.exit_code else Result(0, f"{name} is started", {"id": f"{target.source}/{name}"})
-                )
+                return result if result.exit_code else Result(0, f"{target.source}/{name} was made and started")
 
             steps.append(Step(target, f"{line}   # {name}", begin, name="start", after=("define",)))
         kind = "linked to its disks" if linked else "with copies of its disks"
@@ -197,7 +217,7 @@ class CloneVerbs(OnStorage):
                 return Result(
                     result.exit_code, f"{result.message}; its disks are there, remove them: {left}", result.data
                 )
-            data = {"id": f"{target.source}/{name}", "key": document.uuid}
+            data = {"guest": f"{target.source}/{name}", "name": name, "key": document.uuid}
             return Result(0, f"made {target.source}/{name}", data)
 
         text = f"{line}   # {name} ({document.uuid}): the definition of {clean(now.name)} with its own disks"
