@@ -156,6 +156,23 @@ async def test_from_a_container_to_the_hypervisor_and_the_node_it_is(fleet: Path
         await it.until(lambda: at(Ref("node", "hp")), it.screen())
 
 
+async def test_a_libvirt_that_hangs_delays_no_other_row(
+    fleet: Path, libvirt: Libvirtd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.libvirt.session.ANSWER_S", 3600.0)
+    libvirt.pause()
+    try:
+        async with doors.console(doors.hosts(fleet)(), ("lab/101", "lab/102"), "vm", size=(120, 36)) as it:
+            await it.until(lambda: "web2" in it.screen(), it.screen())
+            for ref in (Ref("node", "hp"), Ref("container", "web1/app")):
+                await it.until(lambda ref=ref: it.deck.feed.fleet.find(ref) is not None, str(ref))
+            assert it.deck.feed.fleet.find(Ref("vm", "hp/one")) is None
+            libvirt.resume()
+            await it.until(lambda: it.deck.feed.fleet.find(Ref("vm", "hp/one")) is not None, "it answers again")
+    finally:
+        libvirt.resume()
+
+
 @pytest.mark.parametrize(
     "options",
     [
