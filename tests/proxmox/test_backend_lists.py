@@ -24,7 +24,7 @@ NOISY = "[@click=app.quit()]x[/]"
 async def test_one_list_tells_of_guests_hypervisors_and_storages(pve: Pve, monkeypatch: pytest.MonkeyPatch) -> None:
     pve.add_vm(101, "web", status="running", config={"memory": 2048, "tags": "prod;web"}, stats={"cpu": 0.25})
     pve.add_vm(9000, "tmpl", template=True)
-    async with watching({"lab": entry(pve, monkeypatch)}) as lists:
+    async with watching({"lab": entry(pve, monkeypatch, interval=600)}) as lists:
         web = lists.vm("lab/101")
         assert (web.name, web.source, web.key, web.type, web.host) == ("web", "lab", "101", "vm", "pve1")
         assert (web.state, web.cpu_percent, web.cores) == ("running", 25.0, 2)
