@@ -117,8 +117,7 @@ class Rejoining:
                 return Result(last.exit_code, f"taken up again: {last.message}", last.data)
             left = _not_begun(loose.operation, ref)
             if left:
-                more = f" and {len(left) - _MOST_NAMED} more" if len(left) > _MOST_NAMED else ""
-                said = "; ".join(left[:_MOST_NAMED]) + more
+                said = _told(left)
                 return Result(1, f"taken up again: what was begun ended well, but this was not done: {said}", last.data)
             return Result(0, f"taken up again: {last.message or 'ended well'}", last.data)
 
@@ -167,6 +166,15 @@ def _handles(operation: Operation) -> list[tuple[Ref, str, str]]:
         for entry in operation.then
         if entry.phase is Phase.STEP and entry.handle and entry.target in still
     ]
+
+
+def _told(left: Sequence[str]) -> str:
+    """The first of what was not done; what reads alike is told once, with how often, after what tells more."""
+    counts = sorted(Counter(left).items(), key=lambda one: one[1])
+    named = counts[:_MOST_NAMED]
+    more = len(left) - sum(often for _, often in named)
+    said = "; ".join(text if often == 1 else f"{often} × {text}" for text, often in named)
+    return f"{said} and {more} more" if more else said
 
 
 def _not_begun(operation: Operation, ref: Ref) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,6 +136,20 @@ async def test_ten_clones_cut_off_in_the_middle(pve: Pve, tmp_path: Path, monkey
     assert outcome.exit_code == 1
     assert "what was begun ended well, but this was not done: POST /nodes/pve1/qemu/9000/clone" in outcome.message
     assert outcome.message.endswith(" more")
+
+
+async def test_what_reads_alike_is_told_once_with_how_often(
+    pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pve.add_vm(9000, "base", template=True)
+    pve.take_seconds("qmclone", 50)
+    await killed(pve, tmp_path, monkeypatch, "spawn", "lab/9000", begun=1, count=4, name="worker")
+    async with opened(tmp_path, monkeypatch, pve) as lab:
+        _, job = await taken_up(lab)
+        (outcome,) = await job.start()
+    assert "POST /nodes/pve1/qemu/9000/clone newid=<vmid> name=worker-4" in outcome.message
+    assert re.search(r"\d more$|\d × POST /nodes/pve1/qemu/<vmid>/status/start$", outcome.message), outcome.message
+    assert outcome.message.count("/status/start") <= 1
 
 
 async def test_steps_that_were_to_follow_are_named(pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
