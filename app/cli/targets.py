@@ -1,7 +1,8 @@
 """Which resources the words of a command line mean, and which sources must be asked to know.
 
 Words are joined to one pattern: ``pi hp`` is ``pi,hp``. A bare word is an id, a name, or a group of nodes; a glob with
-a slash is matched against ids, one without against names; ``@tag`` reaches what stands on a tagged node as well.
+a slash is matched against ids, one without against names; ``@tag`` reaches what stands on a tagged node as well. A
+word that is an id as it stands means that one alone, whatever characters it has.
 """
 
 from __future__ import annotations
@@ -21,25 +22,40 @@ from app.kind import AnyKind
 from app.owner import ids_above
 from app.verb import Verb
 
+_OF_PATTERNS = ",*?["
+"""What is read as a pattern, unless the whole word is an id: names of guests are not ours to choose."""
 MANY = 8
 """How many ids a message lists."""
 
 
 def choose(deck: Deck, kind: AnyKind, words: Sequence[str], on: str | None, *, acting: bool) -> list[Resource]:
-    """The resources that the words mean within ``--on``: in the order of the fleet, all of them without words.
+    """The resources that the words mean within ``--on``: in the order of hosts.yaml, all of them without words.
 
     Raises ConfigurationError (exit 2) for a word that means nothing, naming the nearest valid name, and, where
     ``acting``, for a bare name that several resources share and where nothing is left to act on; Missing for one
     whose source did not answer.
     """
-    known = list(deck.feed.fleet.noun(kind.noun))
+    turns = {name: turn for turn, name in enumerate(dict.fromkeys(one.name for one in deck.feed.sources()))}
+    # Readings stand in the order in which they came, which is another one each time.
+    known = sorted(deck.feed.fleet.noun(kind.noun), key=lambda one: turns.get(one.source, len(turns)))
     within = known if on is None else _within(deck, known, on)
-    parts = terms(",".join(words))
-    if words and not parts:
+    ids = {one.id for one in known}
+    whole = {word for word in words if word in ids and any(char in word for char in _OF_PATTERNS)}
+    parts = terms(",".join(word for word in words if word not in whole))
+    if words and not parts and not whole:
         raise ConfigurationError("the target is empty", todo=f"name {kind.plural}, or '*' for all of them")
     for term in parts:
         _check(deck, kind, term, known, within, on, acting=acting)
-    meant = [one for one in within if chosen(parts, lambda term, one=one: _means(deck, term, one))]
+    outside = whole - {one.id for one in within}
+    if outside:
+        raise ConfigurationError(f"'{clean(min(outside))}' is outside of --on {clean(on or '')}")
+
+    def is_meant(one: Resource) -> bool:
+        if one.id in whole:
+            return True
+        return bool(parts or not whole) and chosen(parts, lambda term: _means(deck, term, one))
+
+    meant = [one for one in within if is_meant(one)]
     if acting and not meant:
         said = ",".join(words) + (f" --on {on}" if on is not None else "")
         raise ConfigurationError(f"no {kind.noun} is left of '{clean(said.strip())}'")

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from app.backend import Refuse
+from app.cli.targets import choose
 from app.deck import Order
 from app.fleet import Ref
 from app.inventory.model import NodeEntry, Rules, SshEntry
@@ -215,3 +216,24 @@ async def test_rules_of_a_cluster_a_hypervisor_and_a_node_reach_guests(
         assert {one.id for one in told if one.outcome is Ended.REFUSED} >= refused
         asked = [one["path"] for peer in (lab, dc) for one in peer.requests("POST")]
         assert not asked  # nobody answers here, so what is not refused is declined
+
+
+async def test_clusters_are_listed_in_the_order_of_the_file_whichever_answers_first(
+    pve_at: StartPve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clusters = {name: pve_at() for name in ("zebra", "lab", "dc")}
+    for number, one in enumerate(clusters.values()):
+        one.add_vm(100 + number, "web")
+    clusters["zebra"].hold("GET", "/cluster/resources")
+    entries = {name: entry(one, monkeypatch) for name, one in clusters.items()}
+    async with watching(entries, wait=0) as lists:
+        await eventually(lambda: {"lab/101", "dc/102"} <= set(lists.vms), 30)
+        clusters["zebra"].release()
+        await eventually(lambda: "zebra/100" in lists.vms, 30)
+        kind = lists.deck.kinds["vm"]
+        told = [one.id for one in choose(lists.deck, kind, (), None, acting=False)]
+        assert told == ["zebra/100", "lab/101", "dc/102"]
+        assert [one.id for one in choose(lists.deck, kind, ("dc/*", "zebra/*"), None, acting=True)] == [
+            "zebra/100",
+            "dc/102",
+        ]
