@@ -88,8 +88,10 @@ class Sessions:
             else:
                 self._opened = True
                 return seat, opened
-            if others:  # the server has fewer places than we took
-                self.limit = min(self.limit, others)
+            if others and time.monotonic() - self._vacated >= _SETTLE_SECONDS:
+                self.limit = min(self.limit, others)  # the server has fewer places than we took
+            elif others:  # it may still count one that has just ended, which says nothing of its limit
+                await asyncio.sleep(_AGAIN_SECONDS)
             else:  # what sat there before has yet to end on the host
                 given_up = min(given_up, time.monotonic() + _ENDING_SECONDS)
                 await asyncio.sleep(_AGAIN_SECONDS)

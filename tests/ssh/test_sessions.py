@@ -131,6 +131,35 @@ async def test_a_slow_server_that_opened_a_session_before_is_asked_again_for_a_w
     assert len(places.seats) == (1 if opens else 0)
 
 
+@pytest.mark.parametrize(("seconds", "limit"), [(1.0, sessions.MOST), (60.0, 2)])
+async def test_a_session_that_has_just_ended_and_is_still_counted_is_no_limit(
+    monkeypatch: pytest.MonkeyPatch, seconds: float, limit: int
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(sessions, "_AGAIN_SECONDS", 0.0)
+    ready = 0.0
+
+    async def start() -> str:
+        nonlocal now
+        now += 0.5
+        if now < ready:
+            raise asyncssh.ChannelOpenError(2, "open failed")
+        return "open"
+
+    places = sessions.Sessions()
+    seats = [(await places.open(start))[0] for _ in range(3)]
+    places.vacate(seats.pop())
+    ready = now + seconds
+    opening = asyncio.create_task(places.open(start))
+    await eventually(lambda: opening.done() or places.limit < sessions.MOST)
+    assert places.limit == limit
+    if not opening.done():  # it waits for one of the two that are left
+        ready = 0.0
+        places.vacate(seats.pop())
+    assert (await opening)[1] == "open"
+
+
 async def test_channels_that_yield_never_lock_a_command_out(make_link: MakeLink, sshd: Sshd) -> None:
     shared = Connections()
     links = [make_link.to(sshd, connections=shared) for _ in range(sessions.MOST)]
