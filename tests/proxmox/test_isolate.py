@@ -108,6 +108,7 @@ async def test_rules_changed_meanwhile_stop_it_and_a_second_run_goes_on(
                 data={"type": "in", "action": "ACCEPT", "proto": "udp", "enable": "1"},
                 headers=pve.headers,
                 verify=False,
+                timeout=60,
             )
             assert answer.status_code == httpx.codes.OK
 
