@@ -151,7 +151,7 @@ class OnGuests(VmVerbs):
                 return await then(report)
             return Result(0, done, result.data)
 
-        undone = f"quarterdeck vm {undo} {target.id}" if undo else ""
+        undone = f"quarterdeck vm {undo} {typed(target)}" if undo else ""
         return Step(target, line, run, name=name, after=tuple(after), lane=(lane(target), *lanes), undo=undone)
 
     async def act(
@@ -172,6 +172,11 @@ class OnGuests(VmVerbs):
         return result
 
 
+def typed(target: Vm) -> str:
+    """Its id as a word of a command line to be copied, whatever it is called."""
+    return shlex.quote(target.id)
+
+
 def lane(target: Vm) -> str:
     """What is done to one guest is done one after the other."""
     return f"vm@{target.source}:{target.key}"
@@ -190,7 +195,7 @@ def nothing(target: Vm, why: str) -> Plan:
 def no_template(target: Vm, now: Now) -> None:
     """Raise Refused for a template: what was cloned from it stands on its disks."""
     if now.definition.template:
-        todo = f"clone it: quarterdeck vm clone {target.id} --name NAME"
+        todo = f"clone it: quarterdeck vm clone {typed(target)} --name NAME"
         raise Refused("it is a template, and running it would spoil its clones", where=target.id, todo=todo)
 
 
@@ -204,7 +209,7 @@ def hears(target: Vm, now: Now, what: str) -> None:
     """Raise Refused unless its system can hear what is asked of it."""
     running(target, now, what)
     if now.state != "running":
-        todo = f"quarterdeck vm resume {target.id}, or quarterdeck vm stop {target.id}"
+        todo = f"quarterdeck vm resume {typed(target)}, or quarterdeck vm stop {typed(target)}"
         raise Refused(f"it is {now.words}, and its system cannot hear that it is to {what}", where=target.id, todo=todo)
 
 

@@ -13,7 +13,7 @@ from app.plan import Plan, Report, Result, Step
 from backends.kinds.vm_row import Vm
 from backends.libvirt.answers import LIST, uuids
 from backends.libvirt.definition import mark, parsed
-from backends.libvirt.verbs.base import COPY_S, Now, guest_name, holds, quoted
+from backends.libvirt.verbs.base import COPY_S, Now, guest_name, holds, quoted, typed
 from backends.libvirt.verbs.storage import OnStorage, Volume, size_bytes
 
 _MOST = 100
@@ -104,7 +104,7 @@ class CloneVerbs(OnStorage):
         linked = now.definition.template and not full
         if now.runs or now.saved:
             what = f"it is {now.words}, and a copy of its disks now would be one of a machine in the middle of its work"
-            raise Refused(what, where=target.id, todo=f"quarterdeck vm shutdown {target.id}")
+            raise Refused(what, where=target.id, todo=f"quarterdeck vm shutdown {typed(target)}")
         taken = {one.name for one in (await self.guests_on(target.source)).values()}
         for name in names:
             if name in taken:

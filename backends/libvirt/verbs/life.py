@@ -21,6 +21,7 @@ from backends.libvirt.verbs.base import (
     no_template,
     nothing,
     running,
+    typed,
 )
 
 LOOK_EVERY_S = 1.0
@@ -39,7 +40,7 @@ class LifeVerbs(OnGuests):
             return nothing(target, "is running already")
         if now.runs:
             raise Refused(
-                f"it is {now.words}, and runs already", where=target.id, todo=f"quarterdeck vm resume {target.id}"
+                f"it is {now.words}, and runs already", where=target.id, todo=f"quarterdeck vm resume {typed(target)}"
             )
         done = "goes on where it was" if now.saved else "started"
         step = self.step(target, "start", now.uuid, done=done, within=COPY_S if now.saved else 120.0, undo="shutdown")
@@ -60,7 +61,7 @@ class LifeVerbs(OnGuests):
             said = f"it still runs {timeout} s after it was asked"
             if force:
                 return Result(0, said)
-            return Result(1, f"{said}; pull its plug with: quarterdeck vm stop {target.id}")
+            return Result(1, f"{said}; pull its plug with: quarterdeck vm stop {typed(target)}")
 
         steps = [
             self.step(target, "shutdown", now.uuid, done="asked to shut down", name="ask", undo="start", then=wait)
@@ -145,7 +146,7 @@ class LifeVerbs(OnGuests):
                     await restarted.wait()
             except TimeoutError:
                 said = f"it was asked, and has not restarted within {timeout} s"
-                return Result(1, f"{said}; press its button with: quarterdeck vm reset {target.id}")
+                return Result(1, f"{said}; press its button with: quarterdeck vm reset {typed(target)}")
             return Result(0, f"restarted after {time.monotonic() - begun:.0f} s")
         finally:
             await session.close()
@@ -184,7 +185,7 @@ class LifeVerbs(OnGuests):
         if now.state == "running":
             return nothing(target, "is running already")
         if now.state == "stopped":
-            raise Refused("it is not frozen but stopped", where=target.id, todo=f"quarterdeck vm start {target.id}")
+            raise Refused("it is not frozen but stopped", where=target.id, todo=f"quarterdeck vm start {typed(target)}")
         word = "start" if now.saved else "resume" if now.state == "paused" else "dompmwakeup"
         step = self.step(target, word, now.uuid, done="goes on", within=COPY_S, undo="suspend")
         return Plan(step, preconditions=[holds(now, "it is frozen")])

@@ -7,7 +7,7 @@ from app.errors import Refused
 from app.plan import Plan, Step
 from backends.kinds.vm_row import Vm
 from backends.libvirt.definition import NAMESPACE, PREFIX, kept
-from backends.libvirt.verbs.base import holds, no_template, nothing
+from backends.libvirt.verbs.base import holds, no_template, nothing, typed
 from backends.libvirt.verbs.storage import OnStorage
 
 _MOST_NAMED = 6
@@ -20,7 +20,7 @@ class RemoveVerbs(OnStorage):
         """Remove it, its snapshots and its disks; refuses what is protected and what clones stand on."""
         now = await self.fresh(target)
         if now.definition.protected:
-            todo = f"quarterdeck vm set {target.id} --no-protected"
+            todo = f"quarterdeck vm set {typed(target)} --no-protected"
             raise Refused("it is protected", where=target.id, todo=todo)
         if now.runs and not stop:
             raise Refused(f"it is {now.words}", where=target.id, todo=f"stop it first, or say --stop: {target.id}")
@@ -61,7 +61,7 @@ class RemoveVerbs(OnStorage):
             return nothing(target, "is a template already")
         if now.runs or now.saved:
             what = f"it is {now.words}, and a template has to be off"
-            raise Refused(what, where=target.id, todo=f"quarterdeck vm shutdown {target.id}")
+            raise Refused(what, where=target.id, todo=f"quarterdeck vm shutdown {typed(target)}")
         no_template(target, now)
         text = kept(now.definition.tags, template=True, protected=now.definition.protected)
         words = ["metadata", now.uuid, NAMESPACE, "--key", PREFIX, "--set", text, "--config"]

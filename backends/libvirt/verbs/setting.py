@@ -9,7 +9,7 @@ from app.errors import ConfigurationError, Missing, Refused
 from app.plan import Plan, Step
 from backends.kinds.vm_row import Vm
 from backends.libvirt.definition import NAMESPACE, PREFIX, kept
-from backends.libvirt.verbs.base import Now, guest_name, holds, nothing
+from backends.libvirt.verbs.base import Now, guest_name, holds, nothing, typed
 from backends.libvirt.verbs.storage import OnStorage, size_bytes
 
 _LEAST_KIB = 1024
@@ -70,7 +70,7 @@ class SetVerbs(OnStorage):
     def _renamed(self, target: Vm, now: Now, name: str) -> list[str]:
         guest_name(name)
         if now.runs or now.saved:
-            todo = f"quarterdeck vm shutdown {target.id}"
+            todo = f"quarterdeck vm shutdown {typed(target)}"
             raise Refused(f"it is {now.words}, and only one that is off can be renamed", where=target.id, todo=todo)
         return ["domrename", now.uuid, name]
 

@@ -11,7 +11,7 @@ from app.errors import BadAnswer, ConfigurationError, Refused, Unsupported
 from app.plan import Plan, Report, Result, Step
 from backends.kinds.vm_row import Vm
 from backends.libvirt.failures import classified
-from backends.libvirt.verbs.base import OnGuests, holds
+from backends.libvirt.verbs.base import OnGuests, holds, typed
 
 _ADDRESS = re.compile(r"(vnc|spice)://(?:[^@/]*@)?(\[[0-9a-f:.]+\]|[\w.-]*):(\d{1,5})(?:[?/].*)?", re.I)
 _FIRST_PORT = 5900
@@ -30,7 +30,7 @@ class ViewerVerb(OnGuests):
             )
         now = await self.fresh(target)
         if not now.runs:
-            todo = f"quarterdeck vm start {target.id}"
+            todo = f"quarterdeck vm start {typed(target)}"
             raise Refused(f"it is {now.words}, and has no screen", where=target.id, todo=todo)
         screens = now.definition.screen.split(", ")
         spoken = protocol if protocol in screens else next((one for one in screens if one in ("vnc", "spice")), "")
