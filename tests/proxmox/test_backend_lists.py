@@ -209,9 +209,9 @@ async def test_rules_of_a_cluster_a_hypervisor_and_a_node_reach_guests(
     async with watching(clusters, nodes=nodes, rules=Rules(read_only=tuple(rule.split(",")))) as lists:
         stop = lists.deck.catalog.find("vm", "stop")
         assert stop is not None
-        greyed = {id for id, one in lists.vms.items() if isinstance(lists.deck.permitted(stop, [one]), Refuse)}
+        greyed = {key for key, one in lists.vms.items() if isinstance(lists.deck.permitted(stop, [one]), Refuse)}
         assert greyed == refused
-        orders = [Order(verb=stop, targets=(Ref("vm", id),), why="a test") for id in sorted(lists.vms)]
+        orders = [Order(verb=stop, targets=(Ref("vm", key),), why="a test") for key in sorted(lists.vms)]
         told = [outcome for order in orders for outcome in await lists.deck.perform(order)]
         assert {one.id for one in told if one.outcome is Ended.REFUSED} >= refused
         asked = [one["path"] for peer in (lab, dc) for one in peer.requests("POST")]
