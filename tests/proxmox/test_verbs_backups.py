@@ -151,6 +151,31 @@ async def test_a_number_that_is_taken_is_refused_and_nothing_is_overwritten(
     assert all("force" not in one["values"] for one in pve.requests("POST"))
 
 
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("lacks", ["Datastore.AllocateSpace on /storage/local-lvm", "SDN.Use on /sdn/zones"])
+async def test_what_its_own_configuration_takes_is_looked_at_first(
+    lacks: str, given: bool, pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = kept(pve)
+    rights: list[tuple[str, ...]] = [
+        ("/", "VM.Audit", "Sys.Audit", "Datastore.Audit", "VM.Allocate", "VM.Backup"),
+        ("/storage/local", "Datastore.Audit", "Datastore.AllocateSpace", "Datastore.Allocate"),
+    ]
+    if given or "SDN" in lacks:
+        rights.append(("/storage/local-lvm", "Datastore.Audit", "Datastore.AllocateSpace"))
+    if given or "SDN" not in lacks:
+        rights.append(("/sdn", "SDN.Use"))
+    token = pve.make_token("ops@pve!restores", *rights)
+    async with opened(tmp_path, monkeypatch, pve, token=token) as lab:
+        outcome = await lab.one("restore", archive=archive)
+        called = lab.called()
+    if given:
+        assert outcome.exit_code == 0, outcome.message
+    else:
+        assert (str(outcome.outcome), outcome.exit_code, called) == ("refused", 4, [])
+        assert lacks in outcome.message
+
+
 async def test_a_number_that_somebody_else_takes_first_is_another_try(
     pve: Pve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,17 @@ async def backups_in(client: Client, node: str, storage: str, vmid: int | None =
     return [_backup(row, node) for row in listed if vmid is None or whole(row.get("vmid")) in (vmid, None)]
 
 
+async def config_in(client: Client, node: str, backup: Backup) -> dict[str, str]:
+    """The configuration that a backup holds; empty where it cannot be read, which takes further rights."""
+    try:
+        said = text(await client.get(wire.path("nodes", node, "vzdump", "extractconfig"), volume=backup.volid))
+    except QuarterdeckError:
+        return {}
+    own = said.partition("\n[")[0]  # what follows are its snapshots
+    found = (line.partition(": ") for line in own.splitlines() if not line.startswith("#"))
+    return {key: value.strip() for key, colon, value in found if colon}
+
+
 def _backup(said: Mapping[str, Any], node: str) -> Backup:
     volid = text(said.get("volid"))
     return Backup(

@@ -14,15 +14,16 @@ from app.plan import Plan, Report, Result, Step
 from backends.proxmox import wire
 from backends.proxmox.cluster import clusters_of
 from backends.proxmox.failures import IdTaken, InvalidParameters
+from backends.proxmox.lanes import storages_of
 from backends.proxmox.lenient import flag, rows, text, whole, words
 from backends.proxmox.names import check_name, check_vmid
 from backends.proxmox.on_cluster import GuestType
 from backends.proxmox.tasks import begun, called, follow, retried_on_lock
 from backends.proxmox.verbs import privileges, spoken
 from backends.proxmox.verbs.acting import Acting
-from backends.proxmox.verbs.kept import Backup, backups_in
+from backends.proxmox.verbs.kept import Backup, backups_in, config_in
 from backends.proxmox.verbs.making import RACES, UNKNOWN, free_id, removal
-from backends.proxmox.verbs.privileges import Need, on_storage
+from backends.proxmox.verbs.privileges import Need, on_bridges, on_storage
 from backends.proxmox.verbs.recipe import check_storage, storages_on
 from backends.proxmox.verbs.snapshot_tree import moment
 
@@ -94,10 +95,15 @@ class RestoreVerbs(Acting):
             await _check_free(client, vmid, listed)
             held.append((f"{vmid} is free", True, "nobody has it"))
         needs = [Need(wire.path("vms", vmid) if vmid is not None else "/vms", ("VM.Allocate",))]
+        known = await storages_on(client, node)
         if storage is not None:
-            check_storage(await storages_on(client, node), storage, "rootdir" if backup.container else "images", node)
+            check_storage(known, storage, "rootdir" if backup.container else "images", node)
             needs.append(on_storage(storage, "Datastore.AllocateSpace"))
         held += await privileges.check(client, needs, where=where)
+        kept = await config_in(client, node, backup)
+        disks = [one for one in storages_of(kept) if one in known] if storage is None else ()
+        more = [on_storage(one, "Datastore.AllocateSpace") for one in disks]
+        held += await privileges.check(client, [*more, *await on_bridges(client, kept)], where=where)
         making = _Restoring(
             cluster=where,
             node=node,
