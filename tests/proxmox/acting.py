@@ -137,7 +137,8 @@ async def opened(
     deck.front = front
     deck.feed.configure(deck.inventory)
     tls = ssl.create_default_context(cafile=str(pve.ca))
-    outside = httpx.AsyncClient(base_url=pve.api, headers=pve.headers, verify=tls, timeout=20)
+    kept = httpx.Limits(keepalive_expiry=2)  # well before the peer closes a connection that nobody uses
+    outside = httpx.AsyncClient(base_url=pve.api, headers=pve.headers, verify=tls, timeout=60, limits=kept)
     try:
         await deck.feed.first(60)
         async with outside:

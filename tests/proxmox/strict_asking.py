@@ -19,7 +19,9 @@ class Asking:
     def __init__(self, pve: Pve, token: str | None = None, url: str | None = None, ca: Path | None = None) -> None:
         context = ssl.create_default_context(cafile=str(ca or pve.ca))
         headers = {"Authorization": f"PVEAPIToken={token or pve.token}"}
-        self.http = httpx.Client(base_url=f"{url or pve.url}/api2/json", headers=headers, verify=context, timeout=30)
+        kept = httpx.Limits(keepalive_expiry=2)  # well before the peer closes a connection that nobody uses
+        base = f"{url or pve.url}/api2/json"
+        self.http = httpx.Client(base_url=base, headers=headers, verify=context, timeout=60, limits=kept)
 
     def __enter__(self) -> Asking:
         return self
