@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from app.backend import Backend, Context, Emit, Source
 from app.inventory.model import Inventory
@@ -100,18 +100,6 @@ class Proxmox(
                 Elsewhere(self.doings(source.name), self.addresses(source.name), self.versions(source.name)),
             )
         await readings.run(emit, nudge)
-
-    def settings(self) -> Mapping[str, str]:
-        """The clusters, for ``info``: where each is asked, and what that costs it."""
-        from backends.proxmox.clusters import clusters
-
-        told: dict[str, str] = {}
-        for one in self.context.shared(clusters).configured():
-            client = self.client(one.name)
-            asked = f"{client.requests_a_minute} requests in the last minute" if client.requests_a_minute else ""
-            detour = f"instead of {client.detour}" if client.detour else ""
-            told[f"cluster {one.name}"] = "; ".join(part for part in (client.url, detour, asked) if part)
-        return told
 
     async def close(self) -> None:
         """End all connections."""
