@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+from typing import Any
 
 import pytest
 
 from app.job import Ended
+from app.plan import Report, Result
 from app.verb import Rows
 from backends.kinds.vm_lists import Snapshot
+from backends.kinds.vm_row import Vm
+from backends.libvirt.verbs.snapshots import SnapshotVerbs
 from tests.libvirt.watched import Guests, far, here, watching
 from tests.servers.libvirt import Libvirtd
 from tests.servers.sshd import Sshd
@@ -101,3 +106,25 @@ async def test_several_are_kept_under_one_name_or_none_is(libvirt: Libvirtd) -> 
         )
         assert "before" in kept.stdout
         assert "after" not in kept.stdout
+
+
+async def test_a_checkpoint_that_is_cancelled_is_taken_back(libvirt: Libvirtd, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        libvirt.domain(name, start=False)
+    act, begun = SnapshotVerbs.act, asyncio.Event()
+
+    async def slow(self: SnapshotVerbs, target: Vm, line: str, report: Report, **more: Any) -> Result:
+        if target.name == "two" and "snapshot-create-as" in line:
+            begun.set()
+            await asyncio.Event().wait()
+        return await act(self, target, line, report, **more)
+
+    monkeypatch.setattr(SnapshotVerbs, "act", slow)
+    async with watching(here(libvirt.uri, "hp")) as on:
+        work = asyncio.create_task(on.all("checkpoint", "hp/one", "hp/two", name="monday"))
+        await asyncio.wait_for(begun.wait(), 30)
+        await eventually(lambda: libvirt.virsh("snapshot-list", "one", "--name").stdout.split() == ["monday"], 30)
+        for job in on.deck.running_jobs:
+            job.cancel()
+        assert {one.outcome for one in await work} == {Ended.CANCELLED}
+        assert libvirt.virsh("snapshot-list", "one", "--name").stdout.split() == []

@@ -11,7 +11,7 @@ import asyncio
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 from app.column import clean
@@ -32,6 +32,8 @@ from backends.libvirt.verbs.base import COPY_S, Now, OnGuests, holds, no_templat
 
 _MOST = 200
 """Snapshots of one guest whose particulars are asked for."""
+TAKING_BACK_S = 20.0
+"""Seconds that removing what was made may take when the operator cancels: a console that ends waits no longer."""
 _AT_ONCE = 200
 """Snapshots of a node that are described by one answer."""
 _SAFE = re.compile(r"[^\s\0].*")
@@ -154,20 +156,68 @@ class SnapshotVerbs(OnGuests):
         steps: list[Step] = []
         checks: list[tuple[str, bool, str]] = []
         notes: list[str] = []
-        made: dict[str, bool] = {}
+        together = _Together()
         labels = [f"take {number}" for number in range(len(targets))]
         for label, target in zip(labels, targets, strict=True):
             now = await self._may_keep(target, name)
             checks.append(holds(now, f"it is there, without {name}"))
             notes += _memory_notes(target, now, memory)
-            steps.append(_noting(self._taken(target, now, name, checkpoint_words(name, len(targets)), label), made))
-        steps += [self._undone(target, name, labels, made, len(targets)) for target in targets]
+            taken = self._taken(target, now, name, checkpoint_words(name, len(targets)), label)
+            steps.append(self._together(target, name, taken, together))
+        steps += [self._undone(target, name, labels, together, len(targets)) for target in targets]
         return Plan(*steps, notes=list(dict.fromkeys(notes)), preconditions=checks)
 
-    def _undone(self, target: Vm, name: str, labels: Sequence[str], made: dict[str, bool], wanted: int) -> Step:
-        line = self.line(target.source, "snapshot-delete", target.key, "--snapshotname", name)
+    def _together(self, target: Vm, name: str, step: Step, together: _Together) -> Step:
+        """The same step, unless another one has failed; when the operator cancels, the last at work takes all back."""
+
+        async def run(report: Report) -> Result | None:
+            if together.failed:
+                return Result(1, f"not taken, as {together.failed} failed")
+            together.at_work += 1
+            try:
+                result = await step.run(report)
+            except asyncio.CancelledError:
+                together.at_work -= 1
+                together.failed = target.id
+                together.made[target.id] = target  # whether it was made nobody knows: libvirt may have gone on
+                if not together.at_work:
+                    await self._all_back(name, together, report)
+                raise
+            except QuarterdeckError:
+                together.at_work -= 1
+                together.failed = target.id
+                raise
+            together.at_work -= 1
+            if result is None or not result.exit_code:
+                together.made[target.id] = target
+            else:
+                together.failed = target.id
+            return result
+
+        return replace(step, run=run)
+
+    def _removal(self, target: Vm, name: str) -> str:
+        return self.line(target.source, "snapshot-delete", target.key, "--snapshotname", name)
+
+    async def _all_back(self, name: str, together: _Together, report: Report) -> None:
+        """After a cancel nothing else of the job runs any more."""
+        try:
+            async with asyncio.timeout(TAKING_BACK_S):
+                for ident, target in tuple(together.made.items()):
+                    try:
+                        result = await self.act(target, self._removal(target, name), report)
+                    except QuarterdeckError as error:
+                        report.log(f"{ident}: its snapshot may be left behind: {error.what}")
+                    else:
+                        report.log(f"{ident}: {result.message if result.exit_code else 'taken back'}")
+        except TimeoutError:
+            report.log(f"not everything could be taken back within {TAKING_BACK_S:.0f} s: {', '.join(together.made)}")
+
+    def _undone(self, target: Vm, name: str, labels: Sequence[str], together: _Together, wanted: int) -> Step:
+        line = self._removal(target, name)
 
         async def run(report: Report) -> Result:
+            made = together.made
             if len(made) == wanted or target.id not in made:
                 return Result(0, f"kept as {name}" if len(made) == wanted else "nothing was kept")
             result = await self.act(target, line, report, within=COPY_S)
@@ -219,6 +269,16 @@ class SnapshotVerbs(OnGuests):
                     of, who = int(marked["guests"][:6]), shlex.quote(one.id)
                     found.append(Checkpoint(name=name, guests=1, of=of, taken_at=seen.at, members=who))
         return found
+
+
+@dataclass(slots=True)
+class _Together:
+    """How far a checkpoint has come."""
+
+    made: dict[str, Vm] = field(default_factory=dict[str, Vm])
+    failed: str = ""
+    """The id of the first that failed."""
+    at_work: int = 0
 
 
 class _Kept:
@@ -288,15 +348,3 @@ def _memory_notes(target: Vm, now: Now, memory: bool) -> list[str]:
     if now.runs and not memory:
         return [f"{target.id}: it runs, and libvirt keeps its memory as well; it stands still meanwhile"]
     return [f"{target.id}: it stands still while its memory is written"] if now.runs else []
-
-
-def _noting(step: Step, made: dict[str, bool]) -> Step:
-    """The same step, which says in ``made`` that it was done."""
-
-    async def run(report: Report) -> Result | None:
-        result = await step.run(report)
-        if result is None or not result.exit_code:
-            made[step.ref.id] = True
-        return result
-
-    return replace(step, run=run)
