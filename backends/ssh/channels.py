@@ -17,8 +17,8 @@ from backends.ssh.jumps import Shared
 from backends.ssh.sessions import Buffer, Pipe, refusal
 
 _LEAVE_SECONDS = 2.0
-_of_samplers = lru_cache(maxsize=1)(portable)
-"""The one command line that all samplers share: it is kept for as long as each of them runs."""
+_of_those_that_stay = lru_cache(maxsize=8)(portable)
+"""The few command lines that all nodes share, such as the samplers': each is kept for as long as a channel runs it."""
 
 
 class RemoteChannel:
@@ -44,7 +44,7 @@ class RemoteChannel:
 
     async def start(self, shared: Shared, command: str, yields: bool) -> None:
         """Start the command; called once, by the link."""
-        request = _of_samplers(command) if yields else portable(command)
+        request = _of_those_that_stay(command) if yields else portable(command)
         sessions = shared.sessions
         try:
             seat, _ = await sessions.open(lambda: shared.hop.command(self._pipe, request), yields=yields)
