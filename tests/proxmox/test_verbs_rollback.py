@@ -156,6 +156,7 @@ async def test_a_group_goes_back_together_or_not_at_all(
     assert "2 of 3 guests: lab/102 has no snapshot 'before'" in words
     assert "lab/103: it is locked (backup)" in words
     assert "nothing was done to any" in words
+    assert "leave those out: quarterdeck vm rollback lab/101 --name before" in words
 
 
 async def test_one_that_is_not_there_names_those_that_are(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from app.column import clean
 from app.errors import Missing, QuarterdeckError, Refused
@@ -22,6 +23,7 @@ from backends.proxmox.verbs.privileges import Need, on_guest
 from backends.proxmox.verbs.snapshot_tree import Snapshot, moment, newest_only, snapshots_of
 from backends.proxmox.verbs.snapshots import Snapping
 
+_MOST_NAMED = 16
 AT_ONCE = 8
 """Guests looked at side by side when planning for many."""
 
@@ -98,7 +100,7 @@ class RollbackVerbs(Snapping):
             unread = f" on what could be read ({', '.join(kept.unread)} could not)" if kept.unread else ""
             return f"{first}; there is no backup of it{unread} that could be restored instead"
         newest = kept.found[0]
-        restore = f"quarterdeck vm restore {newest.volid} --cluster {now.cluster}"
+        restore = f"quarterdeck vm restore {quote(clean(newest.volid))} --cluster {now.cluster}"
         return f"{first}; or make a new guest of its backup of {moment(newest.taken_at)}: {restore}"
 
     def _steps_back(self, each: _Return, number: int, name: str, *, start: bool) -> list[Step]:
@@ -171,8 +173,16 @@ def _refuse_if_any(targets: Sequence[Vm], looked: Sequence[_Return | Quarterdeck
     raise Refused(
         "; ".join([*said, *others]),
         where=f"{len(against)} of {len(targets)} guests",
-        todo="; ".join(["nothing was done to any; leave those out", *todos]),
+        todo="; ".join([f"nothing was done to any; {_without(targets, looked, name)}", *todos]),
     )
+
+
+def _without(targets: Sequence[Vm], looked: Sequence[_Return | QuarterdeckError], name: str) -> str:
+    """How the others go back without those that cannot."""
+    able = [target.id for target, each in zip(targets, looked, strict=True) if isinstance(each, _Return)]
+    if not 0 < len(able) <= _MOST_NAMED:
+        return "leave those out"
+    return f"leave those out: quarterdeck vm rollback {','.join(able)} --name {name}"
 
 
 def _loses(each: _Return) -> list[str]:

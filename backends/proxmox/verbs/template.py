@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from app.column import clean
 from app.errors import Refused
 from app.plan import Plan
@@ -23,7 +25,7 @@ class TemplateVerbs(Snapping):
         tree = await snapshots_of(self.client(target), self.path(now))
         if tree.snapshots:
             names = sorted(tree.snapshots)
-            todo = f"remove them first: quarterdeck vm delete-snapshot {target.id} --name {names[0]}"
+            todo = f"remove them first: quarterdeck vm delete-snapshot {target.id} --name {quote(clean(names[0]))}"
             what = f"a guest with snapshots cannot become a template: {clean(', '.join(names))}"
             raise Refused(what, where=target.id, todo=todo)
         held.append(("it has no snapshots", True, "none"))
