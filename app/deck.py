@@ -124,14 +124,15 @@ class Deck:
         return above if same is None else (*above, same.id)
 
     def tags(self, target: Resource) -> frozenset[str]:
-        """The tags of a resource, of everything above it, and of the node it is on.
+        """The tags of a resource, of everything above it, and of the node or cluster it is on.
 
-        The node's come from the configuration, so that its rules hold even where nobody watches the node itself.
+        Those of nodes and clusters come from the configuration, so that their rules hold even where nobody watches
+        them, and from the moment on in which they were written.
         """
-        tags = self.feed.fleet.tags(target.ref) | target.tags
-        parent = target.parent.id if target.parent is not None and target.parent.kind == "node" else ""
-        for name in (target.source, parent):
-            entry = self.inventory.nodes.get(name)
+        inventory = self.inventory
+        tags = self.feed.fleet.tags(target.ref) | target.tags | inventory.clusters.get(target.source, frozenset())
+        for name in (target.source, *self.stands_on(target)):
+            entry = inventory.nodes.get(name)
             if entry is not None:
                 tags |= entry.tags
         return tags

@@ -30,11 +30,10 @@ CLUSTERS = ("lab", "dc", "edge")
 GUESTS = 1000
 NODES = 4
 LISTS = 24
-"""Lists that are timed."""
-LIST_EVERY_S = 5.0
-"""Between two lists of a cluster while they are timed; twice as often as usual, so that this ends."""
-QUIET_S = 125.0
+"""Lists that are timed, of one cluster after the other."""
 INTERVAL_S = 10.0
+"""Between two lists of a cluster, as it is where nothing else is configured."""
+QUIET_S = 125.0
 MINUTE_S = 59.9
 """A minute, less what a request may take on its way: answers are what is noted."""
 
@@ -171,14 +170,14 @@ def servers(folder: Path) -> Generator[Servers]:
         cast("IO[bytes]", process.stdin).close()
 
 
-def hosts_yaml(folder: Path, ports: list[int], interval: float) -> Path:
+def hosts_yaml(folder: Path, ports: list[int]) -> Path:
     """The clusters as an operator writes them down."""
-    file = folder / f"hosts-{interval:g}.yaml"
+    file = folder / "hosts.yaml"
     lines = ["nodes: {}", "proxmox:"]
     for number, (name, port) in enumerate(zip(CLUSTERS, ports, strict=False)):
         more = f", urls: ['http://127.0.0.1:{ports[3]}']" if number == 0 else ""
         lines.append(
-            f"  {name}: {{url: 'http://127.0.0.1:{port}', token: '${{PVE_TOKEN}}', interval: {interval}{more}}}"
+            f"  {name}: {{url: 'http://127.0.0.1:{port}', token: '${{PVE_TOKEN}}', interval: {INTERVAL_S:g}{more}}}"
         )
     file.write_text("\n".join(lines) + "\n")
     return file
@@ -194,18 +193,19 @@ def console(home: Path, hosts: Path) -> Terminal:
 def lists_on_screen(folder: Path, told: Servers) -> list[bool]:
     """From the moment a list was answered to the moment its first row is written to the terminal."""
     taken: list[float] = []
-    with console(folder / "one", hosts_yaml(folder, told.ports, LIST_EVERY_S)) as terminal:
+    with console(folder / "one", hosts_yaml(folder, told.ports)) as terminal:
         terminal.read(4)
         terminal.type(":vms\r")
         terminal.read(20, until=lambda written: b"aa-lab" in written)
         terminal.read(4)
         while len(taken) < LISTS:
-            number = max(one["list"] for one in told.noted("lab")) + 1
-            mark = f"lab-{number:04}".encode()
+            name = CLUSTERS[len(taken) % len(CLUSTERS)]
+            number = max(one["list"] for one in told.noted(name)) + 1
+            mark = f"{name}-{number:04}".encode()
             terminal.written = b""
-            terminal.read(8, until=lambda written, mark=mark: mark in written)
+            terminal.read(1.5 * INTERVAL_S, until=lambda written, mark=mark: mark in written)
             shown = time.monotonic()
-            noted = [one["at"] for one in told.noted("lab") if one["list"] == number and "resources" in one["path"]]
+            noted = [one["at"] for one in told.noted(name) if one["list"] == number and "resources" in one["path"]]
             if mark in terminal.written and noted:
                 taken.append(1000 * (shown - noted[0]))
         figure("memory of the console", terminal.memory_bytes() / 2**20, "MiB")
@@ -222,7 +222,7 @@ def lists_on_screen(folder: Path, told: Servers) -> list[bool]:
 def cost_and_failover(folder: Path, told: Servers) -> list[bool]:
     """Requests of each minute while nothing is open, and how soon the second URL is used once the first is gone."""
     held: list[bool] = []
-    with console(folder / "two", hosts_yaml(folder, told.ports, INTERVAL_S)) as terminal:
+    with console(folder / "two", hosts_yaml(folder, told.ports)) as terminal:
         began = time.monotonic()
         cpu = terminal.cpu_seconds()
         while (left := QUIET_S - (time.monotonic() - began)) > 0:
