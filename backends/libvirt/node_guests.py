@@ -26,7 +26,7 @@ from backends.libvirt.definition import Definition, definition
 from backends.libvirt.failures import NoLibvirt, classified
 from backends.libvirt.pools import EVERY_S, pools, same
 from backends.libvirt.rows import GuestRows
-from backends.libvirt.session import Counted, GaveWay, Looks, OneByOne, Session
+from backends.libvirt.session import GaveWay, Looks, OneByOne, Session, room
 from backends.node_rows import words
 from backends.standing import ours
 from backends.waking import wait
@@ -158,7 +158,7 @@ class NodeGuests:
             await session.close()
 
     async def _opened(self, link: Link, uri: str) -> Looks:
-        if self._context.rows_only or not _room(link):
+        if self._context.rows_only or not room(link):
             return OneByOne(link, uri)
         try:
             return await Session.open(link, uri, self._heard)
@@ -173,9 +173,9 @@ class NodeGuests:
         while True:
             if ended is not None and ended.done():
                 raise ended.result()
-            if ended is not None and not _room(link):
+            if ended is not None and not room(link):
                 raise GaveWay("the only channel is the sampler's", where=self.source.name)
-            if looks >= TRY_AGAIN and ended is None and _room(link) and not self._context.rows_only:
+            if looks >= TRY_AGAIN and ended is None and room(link) and not self._context.rows_only:
                 raise GaveWay("there may be a channel to stay on by now", where=self.source.name)
             self._nudge.clear()
             await self._look(session)
@@ -258,11 +258,6 @@ class NodeGuests:
             taken_at=at,
             interval=self._interval,
         )
-
-
-def _room(link: Link) -> bool:
-    """Whether a channel that stays leaves one for others."""
-    return not isinstance(link, Counted) or link.places is None or link.places > 1
 
 
 def _in_a_while(wake: Callable[[], None]) -> Callable[[], None]:
