@@ -93,10 +93,16 @@ async def _perform(
 ) -> int:
     front = deck.front = CommandLine(options)
     deck.feed.configure(deck.inventory, wanted(kind, deck.inventory, words, options.on, verb), stagger=0)
-    await deck.feed.first(patience(deck), rows_only=True)
+    limit = patience(deck)
+    late = await deck.feed.first(limit, rows_only=True)
     targets = choose(deck, kind, words, options.on, acting=True) if verb.takes_target else []
     for entry in unasked(deck, kind, words, options.on) if verb.takes_target else ():
         complain(f"{entry.name}: {entry.fault}")  # what a pattern means there, nobody knows
+    if verb.takes_target:  # nor what else bears that name where nobody answered
+        silent = {one.source.name: f"no answer within {limit:.0f} s" for one in late}
+        silent |= {one.source.name: one.fault or "" for one in deck.feed.unread(kind.noun)}
+        for name, fault in silent.items():
+            complain(f"{name}: {fault}")
     for param in verb.params:
         if param.secret and param.required and param.name not in arguments:
             said = await front.secret("", param.help or param.name)

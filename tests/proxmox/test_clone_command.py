@@ -11,7 +11,7 @@ import pytest
 
 from app.cli.root import call
 from tests.proxmox.acting import written
-from tests.servers.fakepve import Pve
+from tests.servers.fakepve import Pve, StartPve
 
 pytestmark = pytest.mark.real("fakepve")
 Quarterdeck = Callable[..., tuple[int, list[dict[str, Any]]]]
@@ -107,3 +107,26 @@ def test_a_terminal_needs_one(quarterdeck: Quarterdeck, pve: Pve) -> None:
     assert code != 0
     assert "terminal" in items[0]["message"]
     assert pve.requests("POST", "/termproxy") == []
+
+
+def test_an_action_by_name_tells_of_the_cluster_that_did_not_answer(
+    pve_at: StartPve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab, dc = pve_at(), pve_at()
+    for one in (lab, dc):
+        one.add_vm(101, "web", status="running")
+    monkeypatch.setenv("TOKEN_LAB", lab.token)
+    monkeypatch.setenv("TOKEN_DC", dc.token)
+    file = written(tmp_path, ("lab", lab), ("dc", dc))
+    words = ["--hosts", str(file), "--output", "json", "--yes", "--why", "because", "vm", "stop"]
+    assert call([*words, "web"]) == 2
+    assert "the name of 2 vms" in capsys.readouterr().err
+    dc.stop()
+    assert call([*words, "lab/101"]) == 0
+    assert "dc" not in capsys.readouterr().err
+    lab.set_guest(101, status="running")
+    assert call([*words, "web"]) == 0
+    told = capsys.readouterr()
+    assert [one["id"] for one in json.loads(told.out)["items"]] == ["lab/101"]
+    assert "quarterdeck: dc: " in told.err
+    assert "nobody listens there" in told.err
