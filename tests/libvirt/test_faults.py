@@ -126,11 +126,12 @@ async def test_names_of_all_kinds_are_text(libvirt: Libvirtd, tmp_path: Path) ->
     libvirt.domain("second")
     keys = {name: libvirt.domain(name, start=False, disks=0) for name in odd}
     async with watching(here(libvirt.uri, "hp")) as on:
-        for name in odd:
-            assert on.rows[f"hp/{name}"].key == keys[name]
-            done = await on.do("start", f"hp/{name}")
-            assert done.outcome is Ended.DONE, (name, done.message)
-            assert libvirt.state(name) == "running"
-            assert (await on.do("destroy", f"hp/{name}", stop=True)).outcome is Ended.DONE
-            assert libvirt.state(name) == "gone"
+        ids = [f"hp/{name}" for name in odd]
+        assert [on.rows[ident].key for ident in ids] == [keys[name] for name in odd]
+        for done in await on.all("start", *ids):
+            assert done.outcome is Ended.DONE, (done.id, done.message)
+        assert {libvirt.state(name) for name in odd} == {"running"}
+        for done in await on.all("destroy", *ids, stop=True):
+            assert done.outcome is Ended.DONE, (done.id, done.message)
+        assert {libvirt.state(name) for name in odd} == {"gone"}
         assert libvirt.state("second") == "running"
