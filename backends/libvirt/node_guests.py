@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.backend import Asleep, Context, Emit, Source
 from app.column import clean
-from app.errors import BadAnswer, ConfigurationError, QuarterdeckError, TimedOut
+from app.errors import BadAnswer, ConfigurationError, Denied, QuarterdeckError, TimedOut
 from app.fleet import Reading
 from app.inventory.model import NodeEntry
 from app.link import Link
@@ -116,7 +116,7 @@ class NodeGuests:
                 log.debug("libvirt of %s: %s", self.source.name, error)
                 self._forget()
                 emit.absent()
-                pause = ABSENT_WAIT_S if isinstance(error, NoLibvirt) else DENIED_WAIT_S
+                pause = DENIED_WAIT_S if isinstance(error, Denied) else ABSENT_WAIT_S
             nudge.clear()
             await wait(nudge, pause * random.uniform(0.8, 1.2))
             nudge.clear()

@@ -81,6 +81,24 @@ async def test_a_socket_nobody_listens_at_is_no_fault_and_one_who_does_later_is_
         await eventually(lambda: on.state("hp/web") == "stopped", 60)
 
 
+async def test_one_that_hangs_is_no_fault_and_seen_when_it_answers(
+    libvirt_at: StartLibvirtd, sshd: Sshd, there: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends.libvirt.session.ANSWER_S", 1.0)
+    daemon = libvirt_at()
+    daemon.domain("web", start=False)
+    monkeypatch.setattr(declared, "SYSTEM", daemon.uri)
+    there.touch()
+    daemon.pause()
+    async with watching(far(sshd, None), sshd=sshd) as on:
+        cost = on.deck.context.links.of("hp").cost
+        await eventually(lambda: cost.channels >= 3, 60, "it was tried twice")
+        assert silent(on)
+        monkeypatch.setattr("backends.libvirt.session.ANSWER_S", 30.0)
+        daemon.resume()
+        await eventually(lambda: on.state("hp/web") == "stopped", 60)
+
+
 async def test_one_that_will_not_have_us_is_no_fault_where_nobody_declared_it(
     libvirt: Libvirtd, sshd_at: StartSshd, there: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
