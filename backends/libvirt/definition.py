@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import Element, ParseError, SubElement, fromstring
+from typing import TYPE_CHECKING
 
 from app.column import clean
 from app.errors import BadAnswer, ConfigurationError
+from backends.libvirt.markup import NotXml, below, document
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
 
 NAMESPACE = "urn:quarterdeck:guest"
 """Of the metadata in which tags and templates are kept: libvirt has neither."""
@@ -79,8 +84,8 @@ def parsed(text: str) -> Element:
     if len(text) > LARGEST or "<!" in text.replace("<!--", ""):
         raise BadAnswer("a guest's definition is no document that can be read")
     try:
-        root = fromstring(text)  # noqa: S314 - without a document type there are no entities
-    except ParseError:
+        root = document(text)
+    except NotXml:
         raise BadAnswer("a guest's definition is no document that can be read") from None
     if root.tag != "domain":
         raise BadAnswer("a guest's definition is none")
@@ -135,10 +140,10 @@ def mark(root: Element, *, tags: Sequence[str] | None, template: bool, protected
         metadata.remove(old)
     if not (tags or template or protected):
         return
-    new = fromstring(kept(tags, template, protected))  # noqa: S314 - our own
+    new = document(kept(tags, template, protected))
     for one in new.iter():
         one.tag = f"{{{NAMESPACE}}}{one.tag}"
-    (SubElement(root, "metadata") if metadata is None else metadata).append(new)
+    (below(root, "metadata") if metadata is None else metadata).append(new)
 
 
 def disk(element: Element) -> Disk:

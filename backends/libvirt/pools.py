@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from xml.etree.ElementTree import ParseError, fromstring
 
 from app.errors import BadAnswer
 from app.fleet import Ref
 from backends.kinds.storage import Storage
+from backends.libvirt.markup import NotXml, document
 from backends.libvirt.session import Looks
 
 EVERY_S = 60.0
@@ -38,8 +38,8 @@ def pool(text: str, node: str, *, available: bool) -> Storage:
     if "<!" in text:
         raise BadAnswer("a storage pool's description cannot be read")
     try:
-        root = fromstring(text)  # noqa: S314 - without a document type there are no entities
-    except ParseError:
+        root = document(text)
+    except NotXml:
         raise BadAnswer("a storage pool's description cannot be read") from None
 
     def size(tag: str) -> int | None:

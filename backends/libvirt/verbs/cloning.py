@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Sequence
-from xml.etree.ElementTree import Element, SubElement, tostring
-from xml.sax.saxutils import escape
+from typing import TYPE_CHECKING
 
 from app.column import clean, size_text
 from app.errors import ConfigurationError, Missing, Refused, Unsupported
@@ -13,8 +12,13 @@ from app.plan import Plan, Report, Result, Step
 from backends.kinds.vm_row import Vm
 from backends.libvirt.answers import LIST, uuids
 from backends.libvirt.definition import mark, parsed
+from backends.libvirt.markup import below, escaped, written
 from backends.libvirt.verbs.base import COPY_S, Now, guest_name, holds, quoted, typed
 from backends.libvirt.verbs.storage import OnStorage, Volume, size_bytes
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
 
 _MOST = 100
 """Guests that one ``spawn`` makes."""
@@ -183,8 +187,8 @@ class CloneVerbs(OnStorage):
             return self.step(target, *words, done=f"made {made}", name=label, lanes=lanes)
         # Said in a document: vol-clone would let the copy stand on what the original stands on.
         text = (
-            f"<volume><name>{escape(made)}</name><capacity>{volume.capacity_bytes}</capacity>"
-            f"<target><format type='{escape(volume.format)}'/></target></volume>"
+            f"<volume><name>{escaped(made)}</name><capacity>{volume.capacity_bytes}</capacity>"
+            f"<target><format type='{escaped(volume.format)}'/></target></volume>"
         )
         words = ["vol-create-from", pool, "/dev/stdin", volume.name, "--inputpool", volume.pool]
         return self.step(
@@ -207,7 +211,7 @@ class CloneVerbs(OnStorage):
             for target_name, (pool, made, _) in paths.items():
                 asked = f"vol-path --pool {quoted(pool)} {quoted(made)}"
                 path = (await self.answer(target.source, asked, target.id)).strip()
-                text = text.replace(document.places[target_name], escape(path, {"'": "&apos;", '"': "&quot;"}))
+                text = text.replace(document.places[target_name], escaped(path))
             result = await self.act(target, line, report, input=text.encode())
             if result.exit_code:
                 left = "; ".join(
@@ -254,7 +258,7 @@ def _document(xml: str, name: str, paths: dict[str, tuple[str, str, str]], wante
     uuid = _new_uuid()
     for tag, text in (("name", name), ("uuid", uuid)):
         found = root.find(tag)
-        (SubElement(root, tag) if found is None else found).text = text
+        (below(root, tag) if found is None else found).text = text
     _drop(root, "genid", "title")
     for card in root.findall("devices/interface"):
         _drop(card, "mac", "target")
@@ -274,12 +278,12 @@ def _document(xml: str, name: str, paths: dict[str, tuple[str, str, str]], wante
         _drop(disk, "backingStore", "source", "serial")
         places[here] = f"place-{secrets.token_hex(12)}"
         disk.set("type", "file")
-        SubElement(disk, "source").set("file", places[here])
+        below(disk, "source").set("file", places[here])
         driver = disk.find("driver")
-        (SubElement(disk, "driver", name="qemu") if driver is None else driver).set("type", paths[here][2])
+        (below(disk, "driver", name="qemu") if driver is None else driver).set("type", paths[here][2])
     if wanted.cores is not None:
         cores = root.find("vcpu")
-        cores = SubElement(root, "vcpu") if cores is None else cores
+        cores = below(root, "vcpu") if cores is None else cores
         cores.attrib.pop("current", None)
         cores.text = str(wanted.cores)
         topology = root.find("cpu")
@@ -288,9 +292,9 @@ def _document(xml: str, name: str, paths: dict[str, tuple[str, str, str]], wante
     if wanted.memory_kib is not None:
         for tag in ("memory", "currentMemory"):
             _drop(root, tag)
-            SubElement(root, tag, unit="KiB").text = str(wanted.memory_kib)
+            below(root, tag, unit="KiB").text = str(wanted.memory_kib)
     mark(root, tags=wanted.tags or None, template=False, protected=False)
-    return _Document(uuid, tostring(root, encoding="unicode"), places)
+    return _Document(uuid, written(root), places)
 
 
 def _new_uuid() -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from xml.etree.ElementTree import ParseError, fromstring
 
 from app import column
 from app.column import Column
 from app.verb import Rows
 from backends.kinds.storage import Storage, StorageVerbs
 from backends.libvirt.failures import classified
+from backends.libvirt.markup import NotXml, document
 from backends.libvirt.verbs.base import quoted
 from backends.libvirt.verbs.storage import OnStorage
 
@@ -68,8 +68,8 @@ class PoolVerbs(OnStorage, StorageVerbs):
 
 def _volume(text: str, guest: str) -> PoolVolume:
     try:
-        root = fromstring("<volume/>" if "<!" in text else text)  # noqa: S314 - no entities without a document type
-    except ParseError:
+        root = document("<volume/>" if "<!" in text else text)
+    except NotXml:
         raise classified("error: a volume's description cannot be read", guest) from None
     form = root.find("target/format")
 

@@ -12,23 +12,21 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from typing import TYPE_CHECKING
 
 from app.column import clean
 from app.errors import BadAnswer, ConfigurationError, Missing, QuarterdeckError, Refused
 from app.plan import Plan, Report, Result, Step
 from app.verb import Rows
-from backends.kinds.vm_lists import (
-    CHECKPOINT,
-    CURRENT,
-    Checkpoint,
-    Snapshot,
-    checkpoint_rows,
-    checkpoint_words,
-    snapshot_rows,
-)
 from backends.kinds.vm_row import Vm
+from backends.libvirt.markup import NotXml, document
 from backends.libvirt.verbs.base import COPY_S, Now, OnGuests, holds, no_template, quoted, snapshot_name
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from backends.kinds.vm_lists import Checkpoint, Snapshot
+
 
 _MOST = 200
 """Snapshots of one guest whose particulars are asked for."""
@@ -75,6 +73,8 @@ class SnapshotVerbs(OnGuests):
 
     async def snapshots(self, target: Vm) -> Rows:
         """Show its snapshots, and which it stands on."""
+        from backends.kinds.vm_lists import snapshot_rows  # what views list is not a console's to wait for
+
         return snapshot_rows(_tree(await self._kept(target)))
 
     async def _names(self, target: Vm) -> list[str]:
@@ -154,6 +154,8 @@ class SnapshotVerbs(OnGuests):
         if not targets:
             raise ConfigurationError("name at least one guest")
         steps: list[Step] = []
+        from backends.kinds.vm_lists import checkpoint_words
+
         checks: list[tuple[str, bool, str]] = []
         notes: list[str] = []
         together = _Together()
@@ -245,11 +247,15 @@ class SnapshotVerbs(OnGuests):
         most: dict[str, int] = {}
         for one in parts:
             most[one.name] = max(most.get(one.name, 0), one.of or 0)
+        from backends.kinds.vm_lists import checkpoint_rows
+
         # How many there were each of them says, and it is counted once.
         return checkpoint_rows([replace(one, of=most.pop(one.name, 0)) for one in parts], "; ".join(notes))
 
     async def _checkpoints(self, guests: Sequence[Vm]) -> list[Checkpoint]:
         """Each guest's part of the checkpoints on a node; ``of`` is how many guests it was taken of."""
+        from backends.kinds.vm_lists import CHECKPOINT, Checkpoint
+
         node = guests[0].source
         listed = await self.answers(node, *(f"snapshot-list {one.key} --name" for one in guests))
         kept = [
@@ -301,13 +307,15 @@ def _read(name: str, text: str) -> _Kept:
     if "<!" in text.replace("<!--", ""):
         raise BadAnswer("a snapshot's description cannot be read")
     try:
-        return _Kept(name, fromstring(text))  # noqa: S314 - without a document type there are no entities
-    except ParseError:
+        return _Kept(name, document(text))
+    except NotXml:
         raise BadAnswer("a snapshot's description cannot be read") from None
 
 
 def _tree(kept: dict[str, _Kept]) -> list[Snapshot]:
     """The snapshots below what they were taken after, each branch in order of time."""
+    from backends.kinds.vm_lists import CURRENT, Snapshot
+
     rows: list[Snapshot] = []
 
     def put(parent: str | None, depth: int) -> None:

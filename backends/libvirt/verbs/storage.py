@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree.ElementTree import ParseError, fromstring
 
 from app.column import clean
 from app.errors import BadAnswer, ConfigurationError, QuarterdeckError, Refused
@@ -13,6 +12,7 @@ from backends.kinds.vm_row import Vm
 from backends.libvirt.answers import LIST, uuids
 from backends.libvirt.definition import Definition, Disk, definition
 from backends.libvirt.failures import classified
+from backends.libvirt.markup import NotXml, document
 from backends.libvirt.verbs.base import OnGuests, quoted
 
 _SIZE = re.compile(r"(\+?)(\d{1,9}(?:\.\d{1,3})?)([KMGT]?)(?:i?B)?", re.I)
@@ -97,8 +97,8 @@ class OnStorage(OnGuests):
 
 def _volume(disk: Disk, pool: str, xml: str) -> Volume:
     try:
-        root = fromstring(_plain(xml))  # noqa: S314 - without a document type there are no entities
-    except ParseError:
+        root = document(_plain(xml))
+    except NotXml:
         raise BadAnswer("a volume's description cannot be read") from None
     kind = root.find("target/format")
     made = "raw" if kind is None else kind.get("type", "raw")
@@ -118,8 +118,8 @@ def _volume(disk: Disk, pool: str, xml: str) -> Volume:
 
 def _backing(xml: str) -> str | None:
     try:
-        return fromstring(_plain(xml)).findtext("backingStore/path")  # noqa: S314 - as above
-    except (ParseError, QuarterdeckError):
+        return document(_plain(xml)).findtext("backingStore/path")
+    except (NotXml, QuarterdeckError):
         return None
 
 
