@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from docker.errors import NotFound
 
 from app.deck import Answer, Deck, Order, Question
 from app.fleet import Ref
@@ -124,10 +126,14 @@ class Berth:
         return await self.shown(name, node)
 
     def containers(self, project: str = "shop") -> dict[str, str]:
-        """Service -> state, as the engine has it now."""
-        label = {"label": f"com.docker.compose.project={project}"}
-        found = self.engine.client.containers(all=True, filters=label)
-        return {one["Labels"]["com.docker.compose.service"]: one["State"] for one in found}
+        """Service -> state, as the engine has it now: its list lags behind what it knows of each."""
+        client = self.engine.client
+        states: dict[str, str] = {}
+        for one in client.containers(all=True, filters={"label": f"com.docker.compose.project={project}"}):
+            with contextlib.suppress(NotFound):
+                said = client.inspect_container(one["Id"])["State"]["Status"]
+                states[one["Labels"]["com.docker.compose.service"]] = said
+        return states
 
     # -- what is done
 

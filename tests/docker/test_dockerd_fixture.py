@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.servers.dockerd import BUSYBOX, Dockerd, StartDockerd
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("dockerd")
 
@@ -18,9 +19,9 @@ def test_each_test_finds_it_empty(engine: Dockerd, number: int) -> None:
     assert [tag for one in engine.client.images() for tag in one["RepoTags"]] == [BUSYBOX]
 
 
-def test_it_keeps_what_it_held_when_it_is_restarted(engine_at: StartDockerd) -> None:
+async def test_it_keeps_what_it_held_when_it_is_restarted(engine_at: StartDockerd) -> None:
     engine = engine_at()
     engine.run("one")
     engine.stop()
     engine.start()
-    assert [one["State"] for one in engine.client.containers(all=True)] == ["exited"]
+    await eventually(lambda: [one["State"] for one in engine.client.containers(all=True)] == ["exited"])

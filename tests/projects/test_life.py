@@ -12,6 +12,7 @@ import pytest
 from tests.frame.decks import witnessed
 from tests.projects.yard import TWO, folder_of, nodes, said_inside, write, yard
 from tests.servers.dockerd import Dockerd
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.real("dockerd")
 
@@ -143,8 +144,8 @@ async def test_a_start_that_fails_says_why_and_stops_what_it_began(engine: Docke
         assert failed.message.endswith("what this start began is stopped again")
         assert "my last words" in failed.data["stderr"]
         assert "my last words" not in "".join(str(entry) for entry in witnessed(it.deck))
-        assert {one["State"] for one in engine.client.containers(all=True)} == {"exited"}
         await it.until("stopped")
+        await eventually(lambda: {one["State"] for one in engine.client.containers(all=True)} == {"exited"})
 
         late = await it.do("start", timeout=1)
         assert "did not become healthy within 1 s: its check ends with 1" in late.message
