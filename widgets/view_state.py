@@ -310,9 +310,11 @@ class ViewState:
         if not self.marks:
             row = self.cursor_row
             return (row,) if row is not None else ()
-        shown = [row for row in self.order if row.id in self.marks]
-        hidden = [row for row in self.rows if row.id in self.marks and row.id not in self._place]
-        return (*shown, *hidden)
+        places = sorted(self._place[mark] for mark in self.marks if mark in self._place)
+        shown = (self.order[place] for place in places)
+        if len(places) == len(self.marks):  # asked with every news: ten thousand rows are not gone through for it
+            return tuple(shown)
+        return (*shown, *(row for row in self.rows if row.id in self.marks and row.id not in self._place))
 
     @property
     def hidden_marks(self) -> int:

@@ -15,7 +15,7 @@ from backends.demo.guest_verbs import DemoGuestChanges, DemoGuestCopies, DemoGue
 from backends.demo.guest_views import DemoGuestViews, DemoHypervisorViews, DemoStorageViews
 from backends.demo.guest_world import CLUSTER, GuestWorld, guest_world
 
-INTERVAL_S = 2.0
+INTERVAL_S = 5.0
 
 
 class DemoGuests(
